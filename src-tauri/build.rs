@@ -1,0 +1,8 @@
+fn main() {
+    println!("cargo:rerun-if-changed=src-tauri/capabilities");
+    let attributes = tauri_build::Attributes::new().capabilities_path_pattern("src-tauri/capabilities/**/*");
+    if let Err(error) = tauri_build::try_build(attributes) {
+        // A build script has no other way to speak.
+        panic!("tauri-build: {error:#}");
+    }
+}

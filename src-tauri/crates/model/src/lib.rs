@@ -1,0 +1,40 @@
+//! The province's vocabulary: layers, features, units, time, freshness, provenance and the profile that names them.
+//!
+//! Flow: a profile (`Profile`) declares layers (`LayerSpec`); files and the data centre deliver features (`Feature`)
+//! and observations (`Observation`); everything above this crate speaks in these words.
+//!
+//! It does not know where data comes from, where it is kept, what time it is now, or that there is a screen.
+//! No I/O, no clock, no async: callers hand in text, bytes and times.
+//!
+//! ```
+//! use model::{Freshness, LinkState, freshness_of};
+//! let measured = "2026-11-23T14:00:00Z".parse().ok();
+//! let now = "2026-11-23T14:04:00Z".parse().unwrap();
+//! let stale_after = model::Span::minutes(120);
+//! assert_eq!(freshness_of(measured, stale_after, LinkState::Up, now), Freshness::Fresh);
+//! ```
+
+mod feature;
+mod freshness;
+mod geometry;
+mod kind;
+mod layer;
+mod observation;
+mod profile;
+mod report;
+mod role;
+mod text;
+
+pub use feature::{Feature, FeatureId, Properties, Provenance, Value};
+pub use freshness::{Freshness, LinkState, Span, SpanError, freshness_of, stale_after, worst};
+pub use geometry::{BBox, GeometryError, from_gpkg_blob, from_wkb, geometry_bbox, to_gpkg_blob, to_wkb, visit_coords};
+pub use kind::{GeometryKind, LayerKind};
+pub use layer::{Classification, Field, FieldType, LayerId, LayerSpec, Parameter, Title};
+pub use observation::{Observation, SensorStatus};
+pub use profile::{CrsChoice, Group, Profile, ProfileError, Protocol, SourceSpec};
+pub use report::{ReadReport, Rejection};
+pub use role::{Role, Session};
+pub use text::{canonical, fold, nfc};
+
+/// The time type of the whole house: an instant, written as RFC 3339 in UTC.
+pub type Timestamp = jiff::Timestamp;

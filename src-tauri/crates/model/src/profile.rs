@@ -1,0 +1,215 @@
+//! The province profile: one TOML file that names layers, sources and coordinate systems. See `maps/schema/profile.md`.
+
+use crate::{LayerId, LayerSpec, Span, Title};
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+
+/// A VN-2000 system in use in the province.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct CrsChoice {
+    pub epsg: u32,
+    /// Central meridian as written on papers, for example `105°30′`.
+    pub meridian: String,
+    /// Where it is used.
+    pub area: Title,
+}
+
+/// A heading of the layer panel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    pub id: String,
+    pub title: Title,
+}
+
+/// The protocol a source speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    OgcApiFeatures,
+    #[serde(rename = "sensorthings")]
+    SensorThings,
+}
+
+/// A system that layers are fetched from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceSpec {
+    pub id: String,
+    pub protocol: Protocol,
+    pub title: Title,
+    /// Service root. `practice:` in front stands for the practice data centre's address.
+    pub url: String,
+    /// Server-sent events of what changed, where the source offers them.
+    #[serde(default)]
+    pub events: Option<String>,
+    /// The agreed poll period.
+    pub every: Span,
+    #[serde(default)]
+    pub practice: bool,
+}
+
+/// A province: everything that differs from one province to the next.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    pub id: String,
+    pub code: String,
+    pub title: Title,
+    pub timezone: String,
+    /// West, south, east, north in degrees.
+    pub bbox: [f64; 4],
+    pub center: [f64; 2],
+    pub area_km2: f64,
+    pub population: u64,
+    pub in_force: jiff::civil::Date,
+    #[serde(default)]
+    pub default_layer: Option<LayerId>,
+    #[serde(default)]
+    pub crs: Vec<CrsChoice>,
+    pub groups: Vec<Group>,
+    #[serde(default)]
+    pub sources: Vec<SourceSpec>,
+    pub layers: Vec<LayerSpec>,
+}
+
+/// What is wrong with a profile. The message names the place and the way out.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileError {
+    #[error("profile.toml: {0}")]
+    Toml(#[from] toml::de::Error),
+    #[error("profile.toml: layer {layer:?}: {field} names {value:?}, which the profile does not declare")]
+    Unknown { layer: String, field: &'static str, value: String },
+    #[error("profile.toml: {what} {id:?} stands twice; give each its own id")]
+    Twice { what: &'static str, id: String },
+    #[error("profile.toml: {field}: {problem}")]
+    Invalid { field: String, problem: String },
+}
+
+impl Profile {
+    /// Reads and checks a profile's text.
+    ///
+    /// # Errors
+    /// TOML faults with line and column; ids that stand twice; layers that name an unknown group or source; a bounding
+    /// box that is none; an unknown time zone.
+    pub fn from_toml(text: &str) -> Result<Self, ProfileError> {
+        let profile: Self = toml::from_str(text)?;
+        profile.check()?;
+        Ok(profile)
+    }
+
+    pub fn layer(&self, id: &str) -> Option<&LayerSpec> {
+        self.layers.iter().find(|layer| layer.id.as_str() == id)
+    }
+
+    pub fn source(&self, id: &str) -> Option<&SourceSpec> {
+        self.sources.iter().find(|source| source.id == id)
+    }
+
+    fn check(&self) -> Result<(), ProfileError> {
+        let [w, s, e, n] = self.bbox;
+        let on_earth = w.abs() <= 180.0 && e.abs() <= 180.0 && s.abs() <= 90.0 && n.abs() <= 90.0;
+        if !(w < e && s < n && on_earth) {
+            return Err(ProfileError::Invalid {
+                field: "bbox".into(),
+                problem: format!("{:?} is not west, south, east, north in degrees", self.bbox),
+            });
+        }
+        if jiff::tz::TimeZone::get(&self.timezone).is_err() {
+            return Err(ProfileError::Invalid {
+                field: "timezone".into(),
+                problem: format!("{:?} is no IANA time zone, for example \"Asia/Ho_Chi_Minh\"", self.timezone),
+            });
+        }
+        once("group", self.groups.iter().map(|group| group.id.as_str()))?;
+        once("source", self.sources.iter().map(|source| source.id.as_str()))?;
+        once("layer", self.layers.iter().map(|layer| layer.id.as_str()))?;
+        for layer in &self.layers {
+            let unknown =
+                |field, value: &str| ProfileError::Unknown { layer: layer.id.to_string(), field, value: value.into() };
+            if !self.groups.iter().any(|group| group.id == layer.group) {
+                return Err(unknown("group", &layer.group));
+            }
+            for (field, source) in [("feature_source", &layer.feature_source), ("live_source", &layer.live_source)] {
+                if let Some(source) = source.as_ref().filter(|id| self.source(id).is_none()) {
+                    return Err(unknown(field, source));
+                }
+            }
+            if !(0.0..=1.0).contains(&layer.opacity) {
+                return Err(ProfileError::Invalid {
+                    field: format!("layers.{}.opacity", layer.id),
+                    problem: format!("{} is not between 0 and 1", layer.opacity),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn once<'a>(what: &'static str, ids: impl Iterator<Item = &'a str>) -> Result<(), ProfileError> {
+    let mut seen = HashSet::new();
+    for id in ids {
+        if !seen.insert(id) {
+            return Err(ProfileError::Twice { what, id: id.to_owned() });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &str = r#"
+        id = "x"
+        code = "1"
+        title = { vi = "X", en = "X" }
+        timezone = "Asia/Ho_Chi_Minh"
+        bbox = [105.0, 10.0, 107.0, 12.0]
+        center = [106.0, 11.0]
+        area_km2 = 1.0
+        population = 1
+        in_force = "2025-07-01"
+        [[groups]]
+        id = "base"
+        title = { vi = "Nền", en = "Base" }
+        [[layers]]
+        id = "communes"
+        kind = "communes"
+        group = "base"
+        title = { vi = "Xã", en = "Communes" }
+        geometry = "polygon"
+        file = "data/communes.geojson"
+        freshness = "365d"
+        as_of = "2026-11-01"
+        provider = { vi = "a", en = "b" }
+        licence = "MIT"
+        name_field = "name"
+    "#;
+
+    #[test]
+    fn small_profile_reads() {
+        let profile = Profile::from_toml(SMALL).unwrap();
+        assert_eq!(profile.layers[0].opacity, 1.0);
+        assert_eq!(profile.layer("communes").unwrap().group, "base");
+    }
+
+    #[test]
+    fn faults_are_named() {
+        for (from, to, word) in [
+            ("group = \"base\"", "group = \"bse\"", "bse"),
+            ("Asia/Ho_Chi_Minh", "Asia/Saigone", "timezone"),
+            ("[105.0, 10.0, 107.0, 12.0]", "[107.0, 10.0, 105.0, 12.0]", "bbox"),
+            ("kind = \"communes\"", "kind = \"comunes\"", "comunes"),
+            ("freshness = \"365d\"", "freshness = \"1 year\"", "1 year"),
+            ("id = \"communes\"", "id = \"Communes\"", "Communes"),
+        ] {
+            let error = Profile::from_toml(&SMALL.replace(from, to)).unwrap_err().to_string();
+            assert!(error.contains(word), "{to}: {error}");
+        }
+    }
+}
