@@ -175,6 +175,9 @@ pub struct LayerSpec {
     #[serde(default = "opaque")]
     pub opacity: f64,
     pub name_field: String,
+    /// Address of a feature's newest picture; `{id}` stands for the feature, `practice:` for the practice data centre.
+    #[serde(default)]
+    pub still: Option<String>,
     /// The least role that may see the layer.
     #[serde(default)]
     pub role: Role,

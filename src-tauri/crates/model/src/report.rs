@@ -11,6 +11,9 @@ pub struct Rejection {
     pub field: String,
     /// The offending value, cut to 80 characters.
     pub value: String,
+    /// What is wrong, as a word that `assets/locale` has a sentence for, for example `coordinate_range`.
+    pub code: String,
+    /// The particulars in English, for logs and the rejected-rows file.
     pub reason: String,
 }
 
