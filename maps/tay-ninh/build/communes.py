@@ -5,7 +5,6 @@ import math
 
 import numpy as np
 import shapely
-from scipy.spatial import cKDTree
 from shapely.geometry import LineString, Point, Polygon, box
 from shapely.ops import linemerge, polygonize
 
@@ -16,6 +15,8 @@ from diagram import Sites, fit
 PROVINCE = "80"
 AREA_KM2 = 8536.44
 STUDY = (105.05, 9.98, 107.45, 12.25)     # lon/lat window the diagram is made in
+RIVER_TOP = 11.655                         # above it the river is outside the province
+RIVER_NORTH = [(106.36, 12.6), (106.38, 11.80), (106.44, 11.69)]
 
 
 def study_communes() -> list[dict]:
@@ -38,7 +39,11 @@ def river_chain(rivers) -> LineString:
     parts = [LineString(p) for name, p in rivers if name == "Sông Sài Gòn"]
     line = linemerge(parts)
     line = max(geo.lines(line), key=lambda g: g.length)
-    return geo.to_m(line.simplify(0.0006))
+    c = list(line.coords)
+    if c[0][1] < c[-1][1]:
+        c.reverse()
+    south = [q for q in c if q[1] < RIVER_TOP]
+    return geo.to_m(LineString(south).simplify(0.0006))
 
 
 def targets(rows, plain) -> tuple[np.ndarray, dict[str, bool]]:
@@ -74,8 +79,7 @@ def build(land, rivers, log=print):
     p = np.array([geo.xy(*q) for q in pts])
     owner = np.array(owner)
 
-    study = box(*STUDY)
-    vn = geo.to_m(shapely.make_valid(land["VNM"].intersection(study).simplify(0.0005)))
+    vn = territory(land)
     coarse = shapely.make_valid(vn.simplify(400))
     river = river_chain(rivers)
     west, east = banks(vn, river)
@@ -121,14 +125,24 @@ def build(land, rivers, log=print):
     return rows, raw, vn, river, estimated
 
 
+def territory(land):
+    """Vietnam in the window: land with its inland waters filled, and the Soài Rạp estuary.
+
+    Commune borders run along the middle of wide water, so the diagram is made over it too; the
+    water is drawn above. The national border is kept to about 50 m.
+    """
+    whole = [Polygon(p.exterior) for p in geo.polygons(land["VNM"].intersection(box(*STUDY)))]
+    estuary = Polygon([(106.40, 10.38), (106.98, 10.38), (106.98, 10.80), (106.60, 10.72)])
+    merged = shapely.union_all([*whole, estuary])
+    big = max(geo.polygons(merged), key=lambda g: g.area)
+    return geo.to_m(Polygon(big.exterior).simplify(0.0005))
+
+
 def banks(vn, river):
-    """The plane split by the river (its ends extended to the window)."""
-    c = list(river.coords)
-    if c[0][1] < c[-1][1]:
-        c.reverse()
+    """The plane split by the river; north of the border stream the split turns into Cambodia."""
     minx, miny, maxx, maxy = vn.bounds
-    # North of the province the line runs on to the north, south of it to the south-east.
-    full = [(c[0][0], maxy + 5e4), *c, (c[-1][0] + 2e4, miny - 5e4)]
+    c = list(river.coords)
+    full = [*(geo.xy(*q) for q in RIVER_NORTH), *c, (c[-1][0] + 2e4, miny - 5e4)]
     ring = [*full, (maxx + 5e4, miny - 5e4), (maxx + 5e4, maxy + 5e4)]
     east = shapely.make_valid(Polygon(ring))
     return vn.difference(east), vn.intersection(east)
@@ -148,7 +162,8 @@ def coverage(rows, raw, vn, river, log=print):
     # Canonical corners: the same point computed by two cells differs in the last digits.
     edges = set()
     corners = _Corners()
-    fixed = shapely.union_all([vn.boundary, river])
+    tip = LineString([geo.xy(*RIVER_NORTH[-1]), river.coords[0]])
+    fixed = shapely.union_all([vn.boundary, river, tip])
     shapely.prepare(fixed)
     band = fixed.buffer(3.0)
     shapely.prepare(band)
@@ -168,10 +183,10 @@ def coverage(rows, raw, vn, river, log=print):
         if shapely.intersects(band, seg):             # make sure it reaches the line it ends on
             pa, pb = _reach(pa, pb, band), _reach(pb, pa, band)
         key = (round(pa[0]), round(pa[1]), round(pb[0]), round(pb[1])) if pa < pb else (round(pb[0]), round(pb[1]), round(pa[0]), round(pa[1]))
-        inner.append(LineString(geo.fractal(pa, pb, 260.0, 0.13, key)))
+        inner.append(LineString(geo.fractal(pa, pb, 260.0, 0.08, key)))
     work = [geo.to_deg(g) for g in inner]
     work += [geo.to_deg(g) for g in geo.lines(vn.boundary.intersection(near.buffer(3000)))]
-    work += [geo.to_deg(g) for g in geo.lines(river.intersection(vn))]
+    work += [geo.to_deg(g) for g in geo.lines(shapely.union_all([river, tip]).intersection(vn.buffer(20)))]
     noded = shapely.union_all(work, grid_size=geo.GRID)
     faces = [f for f in polygonize(geo.lines(noded))]
     log(f"  {len(inner)} inner edges, {len(faces)} faces")

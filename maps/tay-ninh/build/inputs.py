@@ -81,35 +81,51 @@ def land_polygons() -> dict[str, shapely.Geometry]:
 
 def gshhg_rivers() -> list[tuple[int, np.ndarray]]:
     """River segments (level, lon/lat array) of the binned WDBII file that touch the study area."""
+    out = []
+    for v, segs in _binned("binned_river_f.nc"):
+        level = v["Hierarchial_level_of_a_segment"][:]
+        points = v["N_points_for_a_segment"][:]
+        out += [(int(level[s]), _points(v, s, int(points[s]), corner)) for s, corner in segs]
+    return out
+
+
+def gshhg_shore() -> list[np.ndarray]:
+    """Shore segments (sea, lakes and wide rivers, islands), cut at whole degrees."""
+    out = []
+    for v, segs in _binned("binned_GSHHS_f.nc"):
+        packed = v["Embedded_npts_levels_exit_entry_for_a_segment"][:]
+        out += [_points(v, s, int(packed[s]) >> 9, corner) for s, corner in segs]
+    return out
+
+
+def _binned(name):
     import netCDF4
 
-    ds = netCDF4.Dataset(GSHHG / "binned_river_f.nc")
-    ds.set_auto_mask(False)
-    v = ds.variables
-    size = int(v["Bin_size_in_minutes"][0]) / 60.0
-    nx = int(v["N_bins_in_360_longitude_range"][0])
-    ny = int(v["N_bins_in_180_degree_latitude_range"][0])
-    first = v["Id_of_first_segment_in_a_bin"][:]
-    count = v["N_segments_in_a_bin"][:]
-    points = v["N_points_for_a_segment"][:]
-    level = v["Hierarchial_level_of_a_segment"][:]
-    start = v["Id_of_first_point_in_a_segment"][:]
-    rx, ry = v["Relative_longitude_from_SW_corner_of_bin"], v["Relative_latitude_from_SW_corner_of_bin"]
-    w, s, e, n = WIDE.bounds
-    out = []
-    for j in range(ny):
-        lat0 = 90.0 - (j + 1) * size
-        if lat0 + size < s or lat0 > n:
-            continue
-        for i in range(nx):
-            lon0 = i * size
-            if lon0 + size < w or lon0 > e:
+    with netCDF4.Dataset(GSHHG / name) as ds:
+        ds.set_auto_mask(False)
+        v = ds.variables
+        size = int(v["Bin_size_in_minutes"][0]) / 60.0
+        nx = int(v["N_bins_in_360_longitude_range"][0])
+        ny = int(v["N_bins_in_180_degree_latitude_range"][0])
+        first = v["Id_of_first_segment_in_a_bin"][:]
+        count = v["N_segments_in_a_bin"][:]
+        w, s, e, n = WIDE.bounds
+        segs = []
+        for j in range(ny):
+            lat0 = 90.0 - (j + 1) * size
+            if lat0 + size < s or lat0 > n:
                 continue
-            b = j * nx + i
-            for seg in range(int(first[b]), int(first[b]) + int(count[b])):
-                a, k = int(start[seg]), int(points[seg])
-                lon = lon0 + rx[a:a + k].astype("uint16") / 65535.0 * size
-                lat = lat0 + ry[a:a + k].astype("uint16") / 65535.0 * size
-                out.append((int(level[seg]), np.column_stack([lon, lat])))
-    ds.close()
-    return out
+            for i in range(nx):
+                lon0 = i * size
+                if lon0 + size < w or lon0 > e:
+                    continue
+                b = j * nx + i
+                segs += [(k, (lon0, lat0, size)) for k in range(int(first[b]), int(first[b]) + int(count[b]))]
+        yield v, segs
+
+
+def _points(v, seg, n, corner):
+    lon0, lat0, size = corner
+    a = int(v["Id_of_first_point_in_a_segment"][seg])
+    rel = [v[f"Relative_{q}_from_SW_corner_of_bin"][a:a + n].astype("uint16") / 65535.0 * size for q in ("longitude", "latitude")]
+    return np.column_stack([lon0 + rel[0], lat0 + rel[1]])
