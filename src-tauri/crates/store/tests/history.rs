@@ -1,0 +1,114 @@
+//! Live values and what they were.
+#![allow(clippy::unwrap_used)]
+
+use model::{LayerId, Observation, SensorStatus, Timestamp};
+use store::{History, StoreError};
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn value(feature: &str, parameter: &str, measured_at: &str, value: f64) -> Observation {
+    Observation {
+        layer: LayerId::new("air_stations").unwrap(),
+        feature: feature.into(),
+        parameter: parameter.into(),
+        measured_at: at(measured_at),
+        value,
+        status: SensorStatus::Measuring,
+    }
+}
+
+fn open() -> (tempfile::TempDir, History) {
+    let home = tempfile::tempdir().unwrap();
+    let history = History::open(&home.path().join("history.sqlite")).unwrap();
+    (home, history)
+}
+
+#[test]
+fn latest_and_range_tell_what_was_recorded() {
+    let (home, history) = open();
+    let mut faulty = value("tb", "pm25", "2026-11-23T08:05:00.123456Z", 31.5);
+    faulty.status = SensorStatus::Faulty;
+    let all = [
+        value("tb", "pm25", "2026-11-23T08:00:00Z", 30.0),
+        value("tb", "co", "2026-11-23T08:00:00Z", 410.0),
+        faulty.clone(),
+        value("la", "pm25", "2026-11-23T07:00:00Z", 12.0),
+    ];
+    let received = at("2026-11-23T08:06:00Z");
+    assert_eq!(history.record_at(&all, received).unwrap(), 4);
+    drop(history);
+    let history = History::open(&home.path().join("history.sqlite")).unwrap();
+    let latest = history.latest(None).unwrap();
+    assert_eq!(latest.len(), 3);
+    assert!(latest.contains(&(faulty, received)));
+    assert_eq!(history.latest(Some(&LayerId::new("cameras").unwrap())).unwrap(), []);
+    let layer = LayerId::new("air_stations").unwrap();
+    let range = |parameter, from, to| history.range(&layer, "tb", parameter, at(from), at(to)).unwrap();
+    assert_eq!(range(None, "2026-11-23T08:00:00Z", "2026-11-23T08:05:00.123456Z").len(), 3, "both ends belong");
+    assert_eq!(range(Some("pm25"), "2026-11-23T08:00:00Z", "2026-11-23T08:04:00Z"), [all[0].clone()]);
+    assert_eq!(range(None, "2026-11-23T08:00:00.0000001Z", "2026-11-23T08:05:00.2Z").len(), 1);
+    assert_eq!(range(None, "2026-11-24T00:00:00Z", "2026-11-23T00:00:00Z"), [], "an empty span");
+    assert_eq!(history.integrity().unwrap(), [""; 0]);
+}
+
+#[test]
+fn same_value_again_changes_nothing_and_a_correction_does() {
+    let (_home, history) = open();
+    let first = value("tb", "pm25", "2026-11-23T08:00:00Z", 30.0);
+    let (early, late) = (at("2026-11-23T08:01:00Z"), at("2026-11-23T09:00:00Z"));
+    assert_eq!(history.record_at(std::slice::from_ref(&first), early).unwrap(), 1);
+    assert_eq!(history.record_at(&[first.clone(), first.clone()], late).unwrap(), 0);
+    assert_eq!(history.latest(None).unwrap(), [(first.clone(), early)]);
+    let corrected = Observation { value: 29.0, ..first };
+    assert_eq!(history.record_at(std::slice::from_ref(&corrected), late).unwrap(), 1);
+    assert_eq!(history.latest(None).unwrap(), [(corrected, late)]);
+}
+
+#[test]
+fn value_that_is_no_number_is_refused_with_its_batch() {
+    let (_home, history) = open();
+    for bad in [f64::NAN, f64::INFINITY] {
+        let batch = [value("tb", "co", "2026-11-23T08:00:00Z", 1.0), value("tb", "pm25", "2026-11-23T08:00:00Z", bad)];
+        let error = history.record(&batch).unwrap_err();
+        assert!(
+            matches!(&error, StoreError::Value { feature, parameter, .. } if feature == "tb" && parameter == "pm25")
+        );
+    }
+    assert_eq!(history.latest(None).unwrap(), []);
+}
+
+#[test]
+fn pruning_keeps_the_latest_of_each_series() {
+    let (_home, history) = open();
+    let days: Vec<Observation> =
+        (1..=9).map(|day| value("tb", "pm25", &format!("2026-11-0{day}T00:00:00Z"), f64::from(day))).collect();
+    history.record(&days).unwrap();
+    history.record(&[value("old", "ph", "2020-01-01T00:00:00Z", 7.0)]).unwrap();
+    assert_eq!(history.prune(at("2026-11-04T00:00:00Z")).unwrap(), 3);
+    assert_eq!(history.prune(at("2026-12-01T00:00:00Z")).unwrap(), 5);
+    let latest: Vec<f64> = history.latest(None).unwrap().iter().map(|(observation, _)| observation.value).collect();
+    assert_eq!(latest, [7.0, 9.0]);
+}
+
+#[test]
+fn readers_do_not_wait_for_recording() {
+    let (_home, history) = open();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for minute in 0..50 {
+                let time = format!("2026-11-23T08:{minute:02}:00Z");
+                let batch: Vec<_> =
+                    (0..100).map(|i| value(&format!("s{i}"), "pm25", &time, f64::from(minute))).collect();
+                assert_eq!(history.record(&batch).unwrap(), 100);
+            }
+        });
+        while !writer.is_finished() {
+            let latest = history.latest(None).unwrap();
+            let first = latest.first().map(|(observation, _)| observation.value);
+            assert!(latest.iter().all(|(observation, _)| Some(observation.value) == first), "a batch is whole");
+        }
+    });
+    assert_eq!(history.latest(None).unwrap().len(), 100);
+}
