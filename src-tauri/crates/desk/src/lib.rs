@@ -1,1 +1,54 @@
-//! desk
+//! The use cases: what the window and the command line can do with the province.
+//!
+//! Flow: `sources` delivers, `store` keeps, `spatial` answers, `live` judges; the [`Desk`] wires them, owns the tasks,
+//! the clock and the person at the desk. Every call goes through one list ([`call`]) with its role; every change is told
+//! to all windows as bytes ([`Desk::listen`]).
+//!
+//! It does not know that there is a window, a command line or a practice data centre; it hears of the last as an address.
+//!
+//! ```no_run
+//! use desk::{Desk, Options};
+//! let (desk, notices) = Desk::open(Options::at("/tmp/home"))?;
+//! assert!(notices.is_empty());
+//! for layer in desk.layer_infos() {
+//!     println!("{}: {}", layer.id, layer.features);
+//! }
+//! # Ok::<(), desk::api::Failure>(())
+//! ```
+
+pub mod api;
+mod args;
+mod calls;
+mod check;
+mod export;
+mod failures;
+mod home;
+mod import;
+mod info;
+mod jobs;
+mod layers;
+mod people;
+mod queries;
+mod query;
+mod search;
+mod state;
+mod sync;
+mod tiles;
+#[cfg(feature = "ts")]
+mod typescript;
+mod words;
+
+#[cfg(feature = "ts")]
+pub use calls::write_typescript;
+pub use calls::{Kind, call, least_role};
+pub use check::Finding;
+pub use export::ExportOptions;
+pub use home::{Home, HomeError, read_profile};
+pub use import::{ImportMode, ImportOptions, ImportSummary};
+pub use query::{Near, QueryOptions};
+pub use state::{Clock, Desk, Options};
+pub use sync::Syncing;
+pub use tiles::{MAX_TILE_ZOOM, TileAnswer, TileFigures};
+
+/// The words of the crates below that callers of the desk meet.
+pub use model::{BBox, LayerId, Role, Session, Timestamp};

@@ -104,7 +104,8 @@ impl LiveLayer {
             return false;
         }
         let station = self.stations.entry(observation.feature.clone()).or_default();
-        let newest = station.readings.get(&observation.parameter).is_none_or(|r| r.measured_at <= observation.measured_at);
+        let newest =
+            station.readings.get(&observation.parameter).is_none_or(|r| r.measured_at <= observation.measured_at);
         if newest {
             station.readings.insert(
                 observation.parameter.clone(),
@@ -298,14 +299,23 @@ mod tests {
     }
 
     fn parameter(code: &str, rest: &str) -> String {
-        format!("[[layers.parameters]]\ncode = \"{code}\"\ntitle = {{ vi = \"a\", en = \"a\" }}\nunit = \"u\"\n{rest}\n")
+        format!(
+            "[[layers.parameters]]\ncode = \"{code}\"\ntitle = {{ vi = \"a\", en = \"a\" }}\nunit = \"u\"\n{rest}\n"
+        )
     }
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
     }
 
-    fn observe(layer: &mut LiveLayer, feature: &str, code: &str, time: Timestamp, value: f64, status: SensorStatus) -> bool {
+    fn observe(
+        layer: &mut LiveLayer,
+        feature: &str,
+        code: &str,
+        time: Timestamp,
+        value: f64,
+        status: SensorStatus,
+    ) -> bool {
         let observation = Observation {
             layer: layer.spec().id.clone(),
             feature: feature.into(),
@@ -318,7 +328,10 @@ mod tests {
     }
 
     fn air() -> LiveLayer {
-        LiveLayer::new(spec("air_station", &(parameter("pm25", "chart = true") + &parameter("o3", ""))), vec!["a".into(), "b".into()])
+        LiveLayer::new(
+            spec("air_station", &(parameter("pm25", "chart = true") + &parameter("o3", ""))),
+            vec!["a".into(), "b".into()],
+        )
     }
 
     #[test]
@@ -365,7 +378,10 @@ mod tests {
 
     #[test]
     fn lost_link_changes_the_marks_and_keeps_the_values() {
-        let mut layer = LiveLayer::new(spec("water_station", &parameter("cod", "limit_max = 15.0\nchart = true")), vec!["w".into()]);
+        let mut layer = LiveLayer::new(
+            spec("water_station", &parameter("cod", "limit_max = 15.0\nchart = true")),
+            vec!["w".into()],
+        );
         let now = at("2026-11-23T12:00:00Z");
         observe(&mut layer, "w", "cod", now, 24.0, SensorStatus::Measuring);
         let before = layer.changes(LinkState::Up, now).remove(0);

@@ -6,9 +6,10 @@ use model::Parameter;
 /// the same steps hold for limit ÷ value.
 pub fn severity(parameter: &Parameter, value: f64) -> u8 {
     let over = parameter.limit_max.filter(|limit| *limit > 0.0).map_or(0.0, |limit| value / limit);
-    let under = parameter.limit_min.filter(|limit| *limit > 0.0).map_or(0.0, |limit| {
-        if value > 0.0 { limit / value } else { f64::INFINITY }
-    });
+    let under = parameter
+        .limit_min
+        .filter(|limit| *limit > 0.0)
+        .map_or(0.0, |limit| if value > 0.0 { limit / value } else { f64::INFINITY });
     match over.max(under) {
         ratio if ratio > 2.0 => 4,
         ratio if ratio > 1.5 => 3,

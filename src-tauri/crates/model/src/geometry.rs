@@ -149,8 +149,7 @@ fn nesting(bytes: &[u8]) -> usize {
 pub fn to_wkb(geometry: &Geometry<f64>) -> Result<Vec<u8>, GeometryError> {
     let mut out = Vec::with_capacity(wkb::writer::geometry_wkb_size(geometry));
     let options = wkb::writer::WriteOptions { endianness: wkb::Endianness::LittleEndian };
-    wkb::writer::write_geometry(&mut out, geometry, &options)
-        .map_err(|error| GeometryError::Wkb(error.to_string()))?;
+    wkb::writer::write_geometry(&mut out, geometry, &options).map_err(|error| GeometryError::Wkb(error.to_string()))?;
     Ok(out)
 }
 

@@ -1,1 +1,156 @@
-fn main(){}
+//! `toancanhctl`: the desk without a window. Results on stdout, progress and messages on stderr; exit status 0 done,
+//! 1 the work failed and nothing half-done is left behind, 2 wrong usage.
+
+mod data;
+mod doctor;
+mod output;
+mod practice;
+mod watching;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use desk::api::{Failure, Language};
+use desk::{Desk, Home, Options};
+use output::Output;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+#[derive(Parser)]
+#[command(name = "toancanhctl", version, about = "Toàn Cảnh without a window: layers in, answers out.")]
+struct Cli {
+    /// Where the cache, the history and the settings live [default: the platform's data directory].
+    #[arg(long, global = true, env = "TOANCANH_HOME")]
+    home: Option<PathBuf>,
+    /// One JSON document on stdout.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Language of messages.
+    #[arg(long, global = true, value_enum)]
+    lang: Option<Lang>,
+    /// Address of the practice data centre, for example http://127.0.0.1:8700.
+    #[arg(long = "practice", id = "practice_url", value_name = "URL", global = true, env = "TOANCANH_PRACTICE")]
+    practice_url: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Lang {
+    Vi,
+    En,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make the home from a province profile; a home that exists is left as it is.
+    Init {
+        /// Folder with profile.toml [default: the built-in Tây Ninh].
+        #[arg(long)]
+        profile: Option<PathBuf>,
+    },
+    /// List layers: id, kind, title, features, freshness, source, as-of.
+    Layers,
+    /// Take a file into a layer, whole or not at all.
+    Import(data::ImportArgs),
+    /// Write a layer to a file: geojson, geojsonl, gpkg or csv, by the file's ending.
+    Export(data::ExportArgs),
+    /// Ask a layer; answers with a GeoJSON FeatureCollection.
+    Query(data::QueryArgs),
+    /// Search everything with a name.
+    Search {
+        text: String,
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// Write one vector tile.
+    Tile {
+        layer: String,
+        /// Z/X/Y
+        tile: String,
+        #[arg(short, long)]
+        output: PathBuf,
+    },
+    /// Write a layer's tile pyramid as PMTiles.
+    Tiles {
+        layer: String,
+        #[arg(short, long)]
+        output: PathBuf,
+        /// Lowest and highest zoom.
+        #[arg(long, default_value = "6-14")]
+        zoom: String,
+    },
+    /// Health of each source.
+    Sources,
+    /// Fetch now, or keep fetching.
+    Sync {
+        sources: Vec<String>,
+        /// Keep fetching until interrupted.
+        #[arg(long)]
+        watch: bool,
+    },
+    /// The present overlay with freshness.
+    Live { layer: Option<String> },
+    /// Run the practice data centre.
+    Practice(practice::PracticeArgs),
+    /// Check the machine, the home and the sources, and say what to do.
+    Doctor,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let out = Output { json: cli.json };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return out.fail(&Failure { code: "runtime".into(), message: error.to_string(), at: [].into() }),
+    };
+    match runtime.block_on(run(&cli, &out)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => out.fail(&failure),
+    }
+}
+
+async fn run(cli: &Cli, out: &Output) -> Result<(), Failure> {
+    let root = cli.home.clone().or_else(Home::default_root).unwrap_or_else(|| PathBuf::from("toancanh-home"));
+    let language = cli.lang.map(|lang| match lang {
+        Lang::Vi => Language::Vi,
+        Lang::En => Language::En,
+    });
+    let options = |profile: Option<PathBuf>| Options {
+        profile,
+        practice_url: cli.practice_url.clone().filter(|url| url.starts_with("http")),
+        language,
+        // The command line acts with the rights of whoever runs it on this machine.
+        role: Some(desk::Role::Administrator),
+        ..Options::at(&root)
+    };
+    let open = || -> Result<Arc<Desk>, Failure> {
+        let (desk, notices) = Desk::open(options(None))?;
+        for notice in &notices {
+            out.note(&notice.message);
+        }
+        Ok(desk)
+    };
+    match &cli.command {
+        Command::Init { profile } => {
+            let options = options(profile.clone());
+            let made = Desk::make_home(&options)?;
+            let (desk, notices) = Desk::open(options)?;
+            for notice in &notices {
+                out.note(&notice.message);
+            }
+            data::init(&desk, made, out)
+        }
+        Command::Layers => data::layers(&*open()?, out),
+        Command::Import(args) => data::import(&*open()?, args, out),
+        Command::Export(args) => data::export(&*open()?, args, out),
+        Command::Query(args) => data::query(&*open()?, args, out),
+        Command::Search { text, limit } => data::search(&open()?, text, *limit, out).await,
+        Command::Tile { layer, tile, output } => data::tile(&*open()?, layer, tile, output, out),
+        Command::Tiles { layer, output, zoom } => data::tiles(&*open()?, layer, output, zoom, out),
+        Command::Sources => watching::sources(&open()?, out).await,
+        Command::Sync { sources, watch } => watching::sync(&open()?, sources, *watch, out).await,
+        Command::Live { layer } => watching::live(&*open()?, layer.as_deref(), out),
+        Command::Practice(args) => practice::run(&options(None), args, out).await,
+        Command::Doctor => doctor::run(options(None), out).await,
+    }
+}

@@ -1,0 +1,73 @@
+# Two commands are all a newcomer needs: `make run` and `make test`.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+export CARGO_TERM_COLOR ?= auto
+CARGO_FEATURES := --features toancanh/custom-protocol,desk/ts
+UI_SOURCES := $(shell find ui assets -type f -not -path '*/node_modules/*' -not -path 'ui/dist/*' 2>/dev/null)
+
+.PHONY: help run build test lint typescript dist tools system-run system-test clean
+
+help:
+	@echo 'make run     builds and opens Toàn Cảnh (without a display: a picture in target/toancanh.png)'
+	@echo 'make test    all tests; FULL=1 adds the foreign tools'
+	@echo 'make build   the UI, toancanh and toancanhctl in release'
+	@echo 'make dist    a .deb, optimised (slow to build)'
+
+## Building ---------------------------------------------------------------
+
+tools:
+	@.ci/need-tools
+
+system-run: tools
+	@.ci/system-packages run
+
+system-test: tools
+	@.ci/system-packages run test
+
+ui/node_modules/.installed: ui/package-lock.json
+	@echo '── npm packages'
+	@cd ui && npm ci --no-fund --no-audit --loglevel=error
+	@touch $@
+
+ui/dist/index.html: ui/node_modules/.installed $(UI_SOURCES)
+	@echo '── the window (Vite)'
+	@cd ui && npm run --silent build
+	@touch $@
+
+build: system-run ui/dist/index.html
+	@echo '── the program (Rust, release; the first time takes some minutes)'
+	@cargo build --release --locked -p toancanh -p toancanhctl --features toancanh/custom-protocol
+
+run: build
+	@.ci/open target/release/toancanh
+
+dist: system-run ui/dist/index.html
+	@cargo build --profile dist --locked -p toancanhctl
+	@cd ui && npx --no-install tauri build --config ../tauri.conf.json --bundles deb -- --profile dist
+
+## Testing ----------------------------------------------------------------
+
+# The shapes that cross the bridge, from the Rust they are defined in.
+typescript:
+	@cargo run --quiet --locked -p desk --features ts --example typescript -- ui/src/bridge/generated
+
+lint: ui/node_modules/.installed
+	@echo '── format, lints, types'
+	@cargo fmt --all --check
+	@cargo clippy --quiet --locked --workspace --all-targets $(CARGO_FEATURES) -- -D warnings
+	@cd ui && npm run --silent check && npm run --silent lint
+
+# Rust last, so that the output ends with the runner's own closing lines.
+test: system-test ui/dist/index.html lint
+	@echo '── tests of the window'
+	@cd ui && npm test --silent
+	@if [ -n "$(FULL)" ]; then .ci/foreign-tools; fi
+	@echo '── tests of the program'
+	@cargo build --locked --workspace $(CARGO_FEATURES)
+	@.ci/test-rust $(if $(FULL),full) $(CARGO_FEATURES)
+
+clean:
+	@rm -rf target ui/dist ui/node_modules

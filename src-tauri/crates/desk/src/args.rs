@@ -1,0 +1,140 @@
+//! What the calls take. Unknown fields are refused, so that a typing error in the window is found at once.
+
+use crate::api::{FeatureRef, LayerChoice, MapCamera, Settings};
+use model::{BBox, LayerId, Role};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// A call without arguments: `{}`.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct NoArgs {}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct SearchArgs {
+    pub text: String,
+    /// At most this many hits, 1–200.
+    pub limit: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct NearArgs {
+    pub lon: f64,
+    pub lat: f64,
+    /// Metres.
+    pub within_m: f64,
+    pub limit: u32,
+    /// The feature that was asked about, left out of the answer.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub exclude: Option<FeatureRef>,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct SeriesArgs {
+    pub layer: LayerId,
+    pub id: String,
+    /// A parameter's code, or `aqi`.
+    pub code: String,
+    /// Length back from now, 1–720 hours.
+    pub hours: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct PlaceArgs {
+    pub lon: f64,
+    pub lat: f64,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct AtArgs {
+    pub lon: f64,
+    pub lat: f64,
+    pub layers: Vec<LayerId>,
+    pub tolerance_m: f64,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct MovedArgs {
+    pub zoom: f64,
+    pub bbox: BBox,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct SignInArgs {
+    pub name: String,
+    pub role: Role,
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub pin: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct SetPinArgs {
+    pub role: Role,
+    /// Four to twelve digits; absent removes the PIN.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub pin: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct SetSettingsArgs {
+    pub settings: Settings,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct SaveViewArgs {
+    pub name: String,
+    pub camera: MapCamera,
+    pub layers: BTreeMap<String, LayerChoice>,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct DeleteViewArgs {
+    pub id: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct SyncArgs {
+    /// One source; absent: all.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub source: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct CancelJobArgs {
+    pub id: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct ReadyArgs {
+    /// Fresh live values on the map.
+    pub live: u32,
+}

@@ -1,0 +1,48 @@
+//! What is wrong with this home, and what to do: the findings of `toancanhctl doctor`.
+
+use crate::Desk;
+use crate::api::Failure;
+use serde::Serialize;
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    pub subject: String,
+    pub ok: bool,
+    pub detail: String,
+}
+
+impl Desk {
+    /// Looks at the cache, its layers and the free space.
+    ///
+    /// # Errors
+    /// When the cache cannot be asked at all.
+    pub fn check(&self) -> Result<Vec<Finding>, Failure> {
+        let mut findings = Vec::new();
+        let faults = self.cache().integrity().map_err(|error| self.store_failure(&error))?;
+        findings.push(Finding {
+            subject: "cache".into(),
+            ok: faults.is_empty(),
+            detail: if faults.is_empty() {
+                self.home().cache().to_string_lossy().into_owned()
+            } else {
+                faults.join("; ")
+            },
+        });
+        for layer in self.layer_infos() {
+            let problem = if layer.features == 0 {
+                Some(format!("no features: import a file with toancanhctl import FILE --layer {}", layer.id))
+            } else if layer.live.is_none() && layer.freshness == model::Freshness::Stale {
+                Some("older than its agreed period: import or sync newer data".to_owned())
+            } else {
+                None
+            };
+            findings.push(Finding {
+                subject: format!("layer {}", layer.id),
+                ok: problem.is_none(),
+                detail: problem.unwrap_or_else(|| format!("{} features from {}", layer.features, layer.source)),
+            });
+        }
+        Ok(findings)
+    }
+}

@@ -1,0 +1,110 @@
+//! Writing a layer out as a file for others.
+
+use crate::Desk;
+use crate::api::Failure;
+use model::{BBox, Feature, LayerId};
+use std::path::Path;
+use store::{LayerSchema, StoreError};
+
+#[derive(Clone, Debug, Default)]
+pub struct ExportOptions {
+    pub bbox: Option<BBox>,
+    /// CQL2 text.
+    pub filter: Option<String>,
+    /// EPSG code of the file; absent: WGS84.
+    pub crs: Option<u32>,
+}
+
+impl Desk {
+    /// Writes a layer, or a part of it, to a file; the format by the file's ending: geojson, geojsonl, gpkg, csv.
+    /// The file is whole or not there. Returns the number of features.
+    ///
+    /// # Errors
+    /// `no_layer`, `bad_filter`, `bad_crs`, `unknown_ending`, or why the file cannot be written.
+    pub fn export(&self, id: &LayerId, file: &Path, options: &ExportOptions) -> Result<u64, Failure> {
+        let layer = self.layer(id)?;
+        let filter = match &options.filter {
+            Some(text) => Some(spatial::Filter::parse(text).map_err(|error| {
+                self.failure("bad_filter", [("filter", text.as_str()), ("detail", error.to_string().as_str())])
+            })?),
+            None => None,
+        };
+        let Some(stored) = &layer.stored else { return Err(self.failure("empty_layer", [("layer", id.as_str())])) };
+        let ordinals = match options.bbox {
+            Some(bbox) => layer.picture.within_bbox(bbox),
+            None => (0..u32::try_from(layer.picture.len()).unwrap_or(u32::MAX)).collect(),
+        };
+        let mut features = ordinals
+            .into_iter()
+            .filter_map(|ordinal| layer.picture.feature(ordinal))
+            .filter(|feature| filter.as_ref().is_none_or(|filter| filter.matches(feature)))
+            .cloned();
+        let crs = options.crs.unwrap_or(4326);
+        let ending = file.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+        if ending.as_deref() == Some("gpkg") {
+            let from_wgs84 = geodesy::from_wgs84(crs)
+                .map_err(|error| self.failure("bad_crs", [("crs", error.to_string().as_str())]))?;
+            let schema = LayerSchema { srs_id: i32::try_from(crs).unwrap_or(4326), ..stored.schema.clone() };
+            let mut placed = features.map(|mut feature: Feature| {
+                let placed = from_wgs84.apply(&mut feature.geometry);
+                // A coordinate outside the projection's reach ends the export; a wrong place would be worse.
+                placed.map_err(|error| StoreError::Aborted { reason: format!("{}: {error}", feature.id) })?;
+                Ok(feature)
+            });
+            return store::export_gpkg(file, &schema, &mut placed, &stored.provenance)
+                .map_err(|error| self.store_failure(&error));
+        }
+        let options = sources::WriteOptions { crs: options.crs, ..sources::WriteOptions::default() };
+        sources::write_file(file, &mut features, &layer.spec.fields, &options)
+            .map_err(|error| crate::failures::write(self.language(), &error))
+    }
+
+    /// Writes bytes as a file, whole or not at all.
+    ///
+    /// # Errors
+    /// Why the file cannot be written.
+    pub fn write_file(&self, file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+        store::write_atomic(file, bytes).map_err(|error| self.store_failure(&error))
+    }
+
+    /// Writes a layer's tile pyramid as PMTiles; tiles and bytes written. `progress` gets tiles done and in all.
+    ///
+    /// # Errors
+    /// `no_layer`, `empty_layer`, `cancelled`, or why the file cannot be written. No file is left then.
+    pub fn export_tiles(
+        &self,
+        id: &LayerId,
+        file: &Path,
+        low: u8,
+        high: u8,
+        progress: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<(u64, u64), Failure> {
+        let layer = self.layer(id)?;
+        let Some(bbox) = layer.picture.bbox() else {
+            return Err(self.failure("empty_layer", [("layer", id.as_str())]));
+        };
+        let ranges: Vec<(u8, [u32; 4])> = (low..=high).map(|z| (z, crate::tiles::tile_range(z, bbox))).collect();
+        let total = ranges.iter().map(|(_, [x0, y0, x1, y1])| u64::from(x1 - x0 + 1) * u64::from(y1 - y0 + 1)).sum();
+        let failed = |error: &sources::WriteError| crate::failures::write(self.language(), error);
+        let title = &layer.spec.title.vi;
+        let fields: Vec<String> = layer.spec.fields.iter().filter(|f| f.label).map(|f| f.name.clone()).collect();
+        let mut archive = sources::TileArchive::create(file, id.as_str(), title, bbox, (low, high), &fields)
+            .map_err(|error| failed(&error))?;
+        let mut done = 0;
+        for (z, [x0, y0, x1, y1]) in ranges {
+            for x in x0..=x1 {
+                for y in y0..=y1 {
+                    if let Some(bytes) = layer.picture.tile(z, x, y) {
+                        archive.add(z, x, y, &bytes).map_err(|error| failed(&error))?;
+                    }
+                    done += 1;
+                    if done % 64 == 0 && !progress(done, total) {
+                        return Err(self.failure("cancelled", [("file", file.to_string_lossy().as_ref())]));
+                    }
+                }
+            }
+        }
+        progress(total, total);
+        archive.finish().map_err(|error| failed(&error))
+    }
+}

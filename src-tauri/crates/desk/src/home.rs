@@ -1,0 +1,206 @@
+//! The home folder: where the cache, the history, the settings and the profile of this desk live.
+
+use crate::api::{SavedView, Settings};
+use model::{Profile, ProfileError, Role, Session};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+include!(concat!(env!("OUT_DIR"), "/built_in_profile.rs"));
+
+/// Why a home cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    #[error("{path}: {reason}")]
+    NotWritable { path: PathBuf, reason: String },
+    #[error("{path}: {reason}")]
+    NotReadable { path: PathBuf, reason: String },
+    #[error("{path}: {error}")]
+    Profile { path: PathBuf, error: ProfileError },
+    #[error("the home has no profile yet: {path}")]
+    Missing { path: PathBuf },
+    #[error(transparent)]
+    Store(#[from] store::StoreError),
+}
+
+/// The files of a home. Making one does not touch the disk.
+#[derive(Clone, Debug)]
+pub struct Home {
+    root: PathBuf,
+}
+
+/// The people side of a home: PIN hashes by role (Argon2id) and who sat here last.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct People {
+    pub pins: BTreeMap<String, String>,
+    pub last: Option<Session>,
+}
+
+impl Home {
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// The platform's data directory for this program.
+    pub fn default_root() -> Option<PathBuf> {
+        directories::ProjectDirs::from("vn", "toancanh", "toancanh").map(|dirs| dirs.data_dir().to_owned())
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub fn cache(&self) -> PathBuf {
+        self.root.join("province.gpkg")
+    }
+
+    pub fn history(&self) -> PathBuf {
+        self.root.join("history.sqlite")
+    }
+
+    pub fn profile_dir(&self) -> PathBuf {
+        self.root.join("profile")
+    }
+
+    pub fn rejected_dir(&self) -> PathBuf {
+        self.root.join("rejected")
+    }
+
+    /// True when a profile was laid down here.
+    pub fn exists(&self) -> bool {
+        self.profile_dir().join("profile.toml").is_file()
+    }
+
+    /// Makes the folder and lays down the profile: `from`, or the built-in one. A home that exists is left as it is.
+    ///
+    /// The profile is copied beside its place and renamed, so that a half-copied one is never taken for whole.
+    ///
+    /// # Errors
+    /// When the folder cannot be written or `from` holds no valid profile.
+    pub fn make(&self, from: Option<&Path>) -> Result<bool, HomeError> {
+        if self.exists() {
+            return Ok(false);
+        }
+        if let Some(from) = from {
+            read_profile(from)?;
+        }
+        let unwritable = |path: &Path, error: &std::io::Error| HomeError::NotWritable {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        };
+        let beside = self.root.join("profile.new");
+        if beside.exists() {
+            std::fs::remove_dir_all(&beside).map_err(|error| unwritable(&beside, &error))?;
+        }
+        std::fs::create_dir_all(beside.join("data")).map_err(|error| unwritable(&self.root, &error))?;
+        match from {
+            None => {
+                for (name, bytes) in BUILT_IN_PROFILE {
+                    let path = beside.join(name);
+                    std::fs::write(&path, bytes).map_err(|error| unwritable(&path, &error))?;
+                }
+            }
+            Some(from) => {
+                let profile = read_profile(from)?;
+                let files = profile.layers.iter().map(|layer| layer.file.clone());
+                for name in std::iter::once("profile.toml".to_owned()).chain(files) {
+                    let to = beside.join(&name);
+                    if let Some(parent) = to.parent() {
+                        std::fs::create_dir_all(parent).map_err(|error| unwritable(parent, &error))?;
+                    }
+                    std::fs::copy(from.join(&name), &to).map_err(|error| HomeError::NotReadable {
+                        path: from.join(&name),
+                        reason: error.to_string(),
+                    })?;
+                }
+            }
+        }
+        std::fs::rename(&beside, self.profile_dir()).map_err(|error| unwritable(&beside, &error))?;
+        Ok(true)
+    }
+
+    /// The profile of this home.
+    ///
+    /// # Errors
+    /// [`HomeError::Missing`] before [`Home::make`]; otherwise what is wrong with the file.
+    pub fn profile(&self) -> Result<Profile, HomeError> {
+        if !self.exists() {
+            return Err(HomeError::Missing { path: self.root.clone() });
+        }
+        read_profile(&self.profile_dir())
+    }
+
+    /// The stored settings. A file that cannot be read is set aside and the defaults hold, because a typing error in
+    /// settings must not keep an operations room dark.
+    pub fn settings(&self) -> Settings {
+        self.read_json("settings.json")
+    }
+
+    /// # Errors
+    /// When the file cannot be written; the old one stays.
+    pub fn save_settings(&self, settings: &Settings) -> Result<(), HomeError> {
+        self.write_json("settings.json", settings)
+    }
+
+    pub fn views(&self) -> Vec<SavedView> {
+        self.read_json("views.json")
+    }
+
+    /// # Errors
+    /// As [`Home::save_settings`].
+    pub fn save_views(&self, views: &[SavedView]) -> Result<(), HomeError> {
+        self.write_json("views.json", &views)
+    }
+
+    pub fn people(&self) -> People {
+        self.read_json("people.json")
+    }
+
+    /// # Errors
+    /// As [`Home::save_settings`].
+    pub fn save_people(&self, people: &People) -> Result<(), HomeError> {
+        self.write_json("people.json", people)
+    }
+
+    fn read_json<T: DeserializeOwned + Default>(&self, name: &str) -> T {
+        let path = self.root.join(name);
+        let Ok(text) = std::fs::read_to_string(&path) else { return T::default() };
+        serde_json::from_str(&text).unwrap_or_else(|_| {
+            // Best effort: the unreadable file is kept beside for whoever wants to mend it.
+            let _ = std::fs::rename(&path, path.with_extension("json.unreadable"));
+            T::default()
+        })
+    }
+
+    fn write_json<T: Serialize + ?Sized>(&self, name: &str, value: &T) -> Result<(), HomeError> {
+        let path = self.root.join(name);
+        let bytes = serde_json::to_vec_pretty(value)
+            .map_err(|error| HomeError::NotWritable { path: path.clone(), reason: error.to_string() })?;
+        store::write_atomic(&path, &bytes)?;
+        Ok(())
+    }
+}
+
+/// Reads the profile in a folder.
+///
+/// # Errors
+/// [`HomeError::NotReadable`] or [`HomeError::Profile`], with the path.
+pub fn read_profile(dir: &Path) -> Result<Profile, HomeError> {
+    let path = dir.join("profile.toml");
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| HomeError::NotReadable { path: path.clone(), reason: error.to_string() })?;
+    Profile::from_toml(&text).map_err(|error| HomeError::Profile { path, error })
+}
+
+/// The role's word as it stands in files.
+pub(crate) fn role_word(role: Role) -> &'static str {
+    match role {
+        Role::Guest => "guest",
+        Role::Viewer => "viewer",
+        Role::Planner => "planner",
+        Role::DutyOfficer => "duty_officer",
+        Role::Administrator => "administrator",
+    }
+}

@@ -1,0 +1,179 @@
+//! The layers as the desk holds them: the profile's word, the cache's record and the picture in memory, swapped whole.
+
+use crate::search::Entry;
+use arc_swap::ArcSwap;
+use geo_types::Coord;
+use model::{Freshness, GeometryKind, LayerId, LayerKind, LayerSpec, LinkState, Role, Span, Timestamp, freshness_of};
+use parking_lot::Mutex;
+use spatial::LayerPicture;
+use std::sync::Arc;
+use store::{Loaded, StoredLayer};
+
+/// One layer, immutable. A change makes a new one beside it.
+pub struct Layer {
+    pub spec: LayerSpec,
+    pub stored: Option<StoredLayer>,
+    pub picture: Arc<LayerPicture>,
+    /// Empty for layers that search leaves out.
+    pub names: Arc<[Entry]>,
+}
+
+impl Layer {
+    /// Builds the picture from what the cache holds.
+    pub fn build(spec: LayerSpec, loaded: Loaded) -> Self {
+        let Loaded { layer: stored, features, index } = loaded;
+        let tile_fields: Vec<String> =
+            spec.fields.iter().filter(|field| field.label).map(|field| field.name.clone()).collect();
+        let id = spec.id.clone();
+        let picture = match index {
+            Some(index) => {
+                LayerPicture::build_with_index(id, stored.version, features, &spec.name_field, &tile_fields, &index)
+            }
+            None => LayerPicture::build(id, stored.version, features, &spec.name_field, &tile_fields),
+        };
+        let names = if spec.search { names(&picture, &spec.name_field) } else { Vec::new() };
+        Self { spec, stored: Some(stored), picture: Arc::new(picture), names: names.into() }
+    }
+
+    /// A layer whose content could not be read: it is listed and empty.
+    pub fn empty(spec: LayerSpec) -> Self {
+        let picture = LayerPicture::build(spec.id.clone(), 0, Vec::new(), &spec.name_field, &[]);
+        Self { spec, stored: None, picture: Arc::new(picture), names: Arc::new([]) }
+    }
+
+    /// The same content with a newer record: the cache only noted that it was looked at.
+    pub fn with_record(&self, stored: StoredLayer) -> Self {
+        Self { spec: self.spec.clone(), stored: Some(stored), picture: self.picture.clone(), names: self.names.clone() }
+    }
+
+    pub fn version(&self) -> u32 {
+        self.stored.as_ref().map_or(0, |stored| stored.version)
+    }
+
+    /// A point on or inside a feature; the origin for one without a shape, which the cache does not hold.
+    pub fn point_of(&self, ordinal: u32) -> Coord<f64> {
+        self.picture.label_point(ordinal).unwrap_or_default()
+    }
+
+    /// The freshness of the features themselves.
+    pub fn freshness(&self, now: Timestamp) -> Freshness {
+        let as_of = self.stored.as_ref().map(|stored| stored.provenance.as_of);
+        freshness_of(as_of, self.spec.freshness, LinkState::Up, now)
+    }
+
+    pub fn allowed(&self, role: Role) -> bool {
+        role >= self.spec.role
+    }
+
+    /// The name of a feature, else its id.
+    pub fn name_of(&self, ordinal: u32) -> String {
+        let feature = self.picture.feature(ordinal);
+        feature.map_or_else(String::new, |feature| {
+            written_name(feature, &self.spec.name_field).unwrap_or(&feature.id).to_owned()
+        })
+    }
+}
+
+/// The name to show: the full official one where there is one ("Phường Trảng Bàng"), else the layer's name field.
+fn written_name<'a>(feature: &'a model::Feature, name_field: &str) -> Option<&'a str> {
+    feature.text("full_name").or_else(|| feature.text(name_field))
+}
+
+fn names(picture: &LayerPicture, name_field: &str) -> Vec<Entry> {
+    let count = u32::try_from(picture.len()).unwrap_or(u32::MAX);
+    (0..count)
+        .filter_map(|ordinal| {
+            let feature = picture.feature(ordinal)?;
+            Some(Entry::new(ordinal, written_name(feature, name_field)?))
+        })
+        .collect()
+}
+
+/// The spec of a layer that no profile names: what an import found out about it.
+pub fn spec_of_stored(stored: &StoredLayer) -> LayerSpec {
+    let name_field = ["name", "ten", "title"]
+        .iter()
+        .find(|name| stored.schema.fields.iter().any(|field| field.name == **name))
+        .map_or_else(|| "id".to_owned(), |name| (*name).to_owned());
+    let mut fields = stored.schema.fields.clone();
+    for field in &mut fields {
+        field.label |= field.name == name_field;
+    }
+    LayerSpec {
+        id: stored.schema.id.clone(),
+        kind: LayerKind::Other,
+        group: String::new(),
+        title: stored.schema.title.clone(),
+        geometry: stored.schema.geometry,
+        file: String::new(),
+        feature_source: None,
+        live_source: None,
+        interval: None,
+        freshness: Span::seconds(365 * 86_400),
+        as_of: jiff::civil::date(2026, 1, 1),
+        provider: stored.provenance.provider.clone(),
+        licence: stored.provenance.licence.clone(),
+        classification: stored.provenance.classification,
+        sample: stored.provenance.sample,
+        visible: true,
+        opacity: 1.0,
+        name_field,
+        still: None,
+        role: Role::Guest,
+        search: true,
+        note: None,
+        fields,
+        parameters: Vec::new(),
+    }
+}
+
+/// All layers, in the profile's order, then the imported ones.
+pub struct Layers {
+    all: ArcSwap<Vec<Arc<Layer>>>,
+    /// One writer at a time: a swap reads the old list.
+    writing: Mutex<()>,
+}
+
+impl Layers {
+    pub fn new(all: Vec<Arc<Layer>>) -> Self {
+        Self { all: ArcSwap::from_pointee(all), writing: Mutex::new(()) }
+    }
+
+    /// The present list; later swaps do not change it.
+    pub fn all(&self) -> Arc<Vec<Arc<Layer>>> {
+        self.all.load_full()
+    }
+
+    pub fn get(&self, id: &LayerId) -> Option<Arc<Layer>> {
+        self.all.load().iter().find(|layer| layer.spec.id == *id).cloned()
+    }
+
+    /// Puts a layer in place of the one with its id, or at the end.
+    pub fn put(&self, layer: Arc<Layer>) {
+        let _writing = self.writing.lock();
+        let mut all = self.all.load().as_ref().clone();
+        match all.iter_mut().find(|old| old.spec.id == layer.spec.id) {
+            Some(old) => *old = layer,
+            None => all.push(layer),
+        }
+        self.all.store(Arc::new(all));
+    }
+
+    pub fn remove(&self, id: &LayerId) {
+        let _writing = self.writing.lock();
+        let all = self.all.load().iter().filter(|layer| layer.spec.id != *id).cloned().collect();
+        self.all.store(Arc::new(all));
+    }
+
+    /// The first layer of a kind.
+    pub fn of_kind(&self, kind: LayerKind) -> Option<Arc<Layer>> {
+        self.all.load().iter().find(|layer| layer.spec.kind == kind).cloned()
+    }
+}
+
+/// What an import makes of mixed geometry: the kind all features share, else mixed.
+pub fn common_geometry(kinds: impl IntoIterator<Item = GeometryKind>) -> GeometryKind {
+    let mut kinds = kinds.into_iter();
+    let Some(first) = kinds.next() else { return GeometryKind::Mixed };
+    if kinds.all(|kind| kind == first) { first } else { GeometryKind::Mixed }
+}

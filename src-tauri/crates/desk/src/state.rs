@@ -1,0 +1,425 @@
+//! The desk itself: what it holds, how it opens, and how it tells windows of changes.
+
+use crate::api::{Event, Failure, FeatureRef, Job, Language, SavedView, Settings};
+use crate::home::Home;
+use crate::layers::{Layer, Layers, spec_of_stored};
+use crate::sync::Links;
+use crate::tiles::TileWorkers;
+use crate::words;
+use live::LiveLayer;
+use model::{LayerId, LayerSpec, LinkState, Profile, Role, Session, Timestamp};
+use parking_lot::{Mutex, RwLock};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use store::{Cache, History};
+use tokio::sync::broadcast;
+
+/// Gives the present time. An argument, so that scenarios replay.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// How a desk opens.
+#[derive(Clone)]
+pub struct Options {
+    pub home: PathBuf,
+    /// The province profile for a home that has none yet; absent: the built-in one.
+    pub profile: Option<PathBuf>,
+    /// Address of the practice data centre, for example `http://127.0.0.1:8700`; absent: its sources are not fetched.
+    pub practice_url: Option<String>,
+    pub clock: Clock,
+    /// The language of failures; absent: the settings' language.
+    pub language: Option<Language>,
+    pub tile_threads: usize,
+    /// The feature a window opens with, written `LAYER/ID`.
+    pub open: Option<String>,
+    /// Who is at the desk, whatever was remembered; the command line acts as administrator.
+    pub role: Option<Role>,
+}
+
+impl Options {
+    /// The defaults with a home.
+    pub fn at(home: impl AsRef<Path>) -> Self {
+        Self {
+            home: home.as_ref().to_owned(),
+            profile: None,
+            practice_url: None,
+            clock: Arc::new(Timestamp::now),
+            language: None,
+            tile_threads: 2,
+            open: None,
+            role: None,
+        }
+    }
+}
+
+/// Vector tiles of all layers together may take this much memory.
+const TILE_CACHE_BYTES: usize = 64 << 20;
+/// Messages a slow window may lag behind before it has to start over.
+const EVENT_BACKLOG: usize = 1_024;
+
+/// One open home.
+pub struct Desk {
+    home: Home,
+    profile: Profile,
+    cache: Cache,
+    history: History,
+    layers: Layers,
+    live: Mutex<HashMap<LayerId, LiveLayer>>,
+    links: Links,
+    tiles: TileWorkers,
+    settings: RwLock<Settings>,
+    session: RwLock<Session>,
+    views: RwLock<Vec<SavedView>>,
+    pub(crate) jobs: Mutex<Vec<(Job, Arc<std::sync::atomic::AtomicBool>)>>,
+    events: broadcast::Sender<Arc<[u8]>>,
+    ready: tokio::sync::watch::Sender<Option<u32>>,
+    clock: Clock,
+    language: Option<Language>,
+    open: Option<FeatureRef>,
+    pub(crate) client: sources::Client,
+}
+
+impl Desk {
+    /// Makes the home a desk would open, without opening it. True when it was not there.
+    ///
+    /// # Errors
+    /// As [`Desk::open`].
+    pub fn make_home(options: &Options) -> Result<bool, Failure> {
+        let home = Home::new(&options.home);
+        let language = options.language.unwrap_or_else(|| home.settings().language);
+        home.make(options.profile.as_deref()).map_err(|error| crate::failures::home(language, &error))
+    }
+
+    /// Opens a home, makes it when it is not there, and fills layers the cache lacks from the profile.
+    ///
+    /// The notices are about things that were mended on the way: a corrupt cache set aside, a layer file that could not
+    /// be read.
+    ///
+    /// # Errors
+    /// When the home cannot be written, or its profile is faulty.
+    pub fn open(options: Options) -> Result<(Arc<Self>, Vec<Failure>), Failure> {
+        Self::make_home(&options)?;
+        let home = Home::new(&options.home);
+        let language = options.language.unwrap_or_else(|| home.settings().language);
+        let profile = home.profile().map_err(|error| crate::failures::home(language, &error))?;
+        let stored = |error: &store::StoreError| crate::failures::store(language, error);
+        let (cache, cache_aside) = Cache::open_or_rebuild(&home.cache()).map_err(|error| stored(&error))?;
+        let (history, history_aside) = History::open_or_rebuild(&home.history()).map_err(|error| stored(&error))?;
+        let mut notices = Vec::new();
+        for (aside, code) in [(cache_aside, "cache_rebuilt"), (history_aside, "history_rebuilt")] {
+            if let Some(path) = aside {
+                notices.push(words::failure(language, code, [("path", path.to_string_lossy().as_ref())]));
+            }
+        }
+        let people = home.people();
+        let session = match people.last.clone() {
+            _ if options.role.is_some() => Session { name: String::new(), role: options.role.unwrap_or_default() },
+            // A role behind a PIN is not taken up again without it.
+            Some(last) if people.pins.contains_key(crate::home::role_word(last.role)) => Session::default(),
+            Some(last) => last,
+            None => Session { name: String::new(), role: Role::Viewer },
+        };
+        let desk = Arc::new(Self {
+            settings: RwLock::new(home.settings()),
+            views: RwLock::new(home.views()),
+            session: RwLock::new(session),
+            links: Links::new(&profile, options.practice_url.as_deref()),
+            tiles: TileWorkers::start(options.tile_threads, TILE_CACHE_BYTES),
+            live: Mutex::new(HashMap::new()),
+            layers: Layers::new(Vec::new()),
+            jobs: Mutex::new(Vec::new()),
+            events: broadcast::channel(EVENT_BACKLOG).0,
+            ready: tokio::sync::watch::channel(None).0,
+            client: sources::Client::new().map_err(|error| crate::failures::fetch(language, "", &error))?,
+            clock: options.clock,
+            language: options.language,
+            open: options.open.as_deref().and_then(feature_ref),
+            home,
+            profile,
+            cache,
+            history,
+        });
+        desk.fill(&mut notices)?;
+        Ok((desk, notices))
+    }
+
+    /// Brings the cache's layers into memory; those it lacks come from the profile's files first.
+    fn fill(&self, notices: &mut Vec<Failure>) -> Result<(), Failure> {
+        let stored = self.cache.layers().map_err(|error| self.store_failure(&error))?;
+        for spec in &self.profile.layers {
+            if !stored.iter().any(|layer| layer.schema.id == spec.id)
+                && let Err(failure) = self.import_profile_layer(spec)
+            {
+                notices.push(failure);
+            }
+        }
+        let stored = self.cache.layers().map_err(|error| self.store_failure(&error))?;
+        let extra = stored.iter().filter(|layer| self.profile.layer(layer.schema.id.as_str()).is_none());
+        let specs: Vec<LayerSpec> = self.profile.layers.iter().cloned().chain(extra.map(spec_of_stored)).collect();
+        // Pictures are independent of each other, and building them is most of a start.
+        let built: Vec<Result<Layer, Failure>> = std::thread::scope(|scope| {
+            let half = specs.len().div_ceil(2).max(1);
+            let parts: Vec<_> = specs
+                .chunks(half)
+                .map(|part| scope.spawn(|| part.iter().map(|spec| self.build(spec.clone())).collect::<Vec<_>>()))
+                .collect();
+            parts.into_iter().flat_map(|part| part.join().unwrap_or_default()).collect()
+        });
+        let mut layers = Vec::with_capacity(built.len());
+        for (built, spec) in built.into_iter().zip(&specs) {
+            layers.push(Arc::new(built.unwrap_or_else(|failure| {
+                notices.push(failure);
+                Layer::empty(spec.clone())
+            })));
+        }
+        for layer in layers {
+            self.adopt(layer);
+        }
+        self.restore_live()
+    }
+
+    fn build(&self, spec: LayerSpec) -> Result<Layer, Failure> {
+        let loaded = self.cache.load(&spec.id).map_err(|error| self.store_failure(&error))?;
+        Ok(loaded.map_or_else(|| Layer::empty(spec.clone()), |loaded| Layer::build(spec.clone(), loaded)))
+    }
+
+    /// Puts a layer in place and gives its live overlay the new ordinals.
+    fn adopt(&self, layer: Arc<Layer>) {
+        if layer.spec.live_source.is_some() {
+            let count = u32::try_from(layer.picture.len()).unwrap_or(u32::MAX);
+            let ids = (0..count).filter_map(|o| layer.picture.feature(o)).map(|feature| feature.id.clone()).collect();
+            let mut live = self.live.lock();
+            match live.get_mut(&layer.spec.id) {
+                Some(overlay) => overlay.renumber(ids),
+                None => {
+                    live.insert(layer.spec.id.clone(), LiveLayer::new(layer.spec.clone(), ids));
+                }
+            }
+        }
+        self.layers.put(layer);
+    }
+
+    /// The last values before the program ended, so that a start without network shows them with their times.
+    fn restore_live(&self) -> Result<(), Failure> {
+        let since = self.now() - jiff::SignedDuration::from_hours(16);
+        let latest = self.history.latest(None).map_err(|error| self.store_failure(&error))?;
+        let mut live = self.live.lock();
+        for (observation, received_at) in latest {
+            if let Some(overlay) = live.get_mut(&observation.layer) {
+                if overlay.spec().kind == model::LayerKind::AirStation {
+                    // NowCast needs the hours before.
+                    let rows = self
+                        .history
+                        .range(
+                            &observation.layer,
+                            &observation.feature,
+                            Some(&observation.parameter),
+                            since,
+                            received_at,
+                        )
+                        .map_err(|error| self.store_failure(&error))?;
+                    for row in &rows {
+                        overlay.apply(row, received_at);
+                    }
+                }
+                overlay.apply(&observation, received_at);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a layer anew from the cache and swaps its picture; windows are told.
+    ///
+    /// # Errors
+    /// When the cache cannot be read; the old picture stays.
+    pub fn reload(&self, id: &LayerId) -> Result<(), Failure> {
+        let Some(stored) = self.cache.layer(id).map_err(|error| self.store_failure(&error))? else {
+            self.layers.remove(id);
+            self.tell(&Event::LayerRemoved { id: id.clone() });
+            return Ok(());
+        };
+        let spec = self.profile.layer(id.as_str()).cloned().unwrap_or_else(|| spec_of_stored(&stored));
+        self.adopt(Arc::new(self.build(spec)?));
+        self.tell_layer(id);
+        Ok(())
+    }
+
+    /// Takes over a layer's record when its content is as before.
+    pub(crate) fn reload_record(&self, id: &LayerId) -> Result<(), Failure> {
+        let stored = self.cache.layer(id).map_err(|error| self.store_failure(&error))?;
+        match (self.layers.get(id), stored) {
+            (Some(layer), Some(stored)) if layer.version() == stored.version => {
+                self.layers.put(Arc::new(layer.with_record(stored)));
+                self.tell_layer(id);
+                Ok(())
+            }
+            _ => self.reload(id),
+        }
+    }
+
+    /// Takes up what another process changed in the cache.
+    pub(crate) fn reload_changed(&self) -> Result<(), Failure> {
+        let stored = self.cache.layers().map_err(|error| self.store_failure(&error))?;
+        let all = self.layers.all();
+        for layer in &stored {
+            let known = all.iter().find(|known| known.spec.id == layer.schema.id);
+            if known.is_none_or(|known| known.stored.as_ref() != Some(layer)) {
+                self.reload_record(&layer.schema.id)?;
+            }
+        }
+        for known in all.iter().filter(|known| known.stored.is_some()) {
+            if !stored.iter().any(|layer| layer.schema.id == known.spec.id) {
+                self.reload(&known.spec.id)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says something to all windows.
+    pub(crate) fn tell(&self, event: &Event) {
+        if let Ok(json) = serde_json::to_vec(event) {
+            let mut message = Vec::with_capacity(json.len() + 1);
+            message.push(0);
+            message.extend_from_slice(&json);
+            self.tell_bytes(message);
+        }
+    }
+
+    pub(crate) fn tell_layer(&self, id: &LayerId) {
+        if let Some(layer) = self.layers.get(id) {
+            self.tell(&Event::Layer { layer: Box::new(self.layer_info(&layer)) });
+        }
+    }
+
+    pub(crate) fn tell_bytes(&self, message: Vec<u8>) {
+        // Nobody listening is fine.
+        let _ = self.events.send(message.into());
+    }
+
+    /// Everything told from now on: a zero byte and a JSON [`Event`], or a one byte and a live batch. A listener that
+    /// lags too far gets an error from the receiver and should ask for `start` again.
+    pub fn listen(&self) -> broadcast::Receiver<Arc<[u8]>> {
+        self.events.subscribe()
+    }
+
+    /// Set once a window says that its map is idle with this many live values on it.
+    pub fn ready(&self) -> tokio::sync::watch::Receiver<Option<u32>> {
+        self.ready.subscribe()
+    }
+
+    pub(crate) fn set_ready(&self, live: u32) {
+        self.ready.send_replace(Some(live));
+    }
+
+    /// A layer the person at the desk may see.
+    pub(crate) fn layer(&self, id: &LayerId) -> Result<Arc<Layer>, Failure> {
+        let layer = self.layers.get(id).ok_or_else(|| self.failure("no_layer", [("layer", id.as_str())]))?;
+        if layer.allowed(self.session().role) {
+            Ok(layer)
+        } else {
+            let role = words::sentence(
+                self.language(),
+                &format!("role.{}", crate::home::role_word(layer.spec.role)),
+                &std::collections::BTreeMap::new(),
+            );
+            Err(self.failure("layer_role_needed", [("layer", id.as_str()), ("role", role.as_str())]))
+        }
+    }
+
+    pub(crate) fn link_of(&self, layer: &Layer) -> LinkState {
+        layer.spec.live_source.as_ref().map_or(LinkState::Unknown, |source| self.links.state(source))
+    }
+
+    pub(crate) fn live_is_practice(&self, layer: &Layer) -> bool {
+        let source = layer.spec.live_source.as_ref().and_then(|id| self.profile.source(id));
+        source.is_some_and(|source| source.practice)
+    }
+
+    pub(crate) fn language(&self) -> Language {
+        self.language.unwrap_or_else(|| self.settings.read().language)
+    }
+
+    /// A failure in the desk's language, for callers that check before they ask.
+    pub fn fail<'a>(&self, code: &str, at: impl IntoIterator<Item = (&'a str, &'a str)>) -> Failure {
+        self.failure(code, at)
+    }
+
+    /// A failure in the desk's language.
+    pub(crate) fn failure<'a>(&self, code: &str, at: impl IntoIterator<Item = (&'a str, &'a str)>) -> Failure {
+        words::failure(self.language(), code, at)
+    }
+
+    pub(crate) fn store_failure(&self, error: &store::StoreError) -> Failure {
+        crate::failures::store(self.language(), error)
+    }
+
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    pub fn session(&self) -> Session {
+        self.session.read().clone()
+    }
+
+    pub(crate) fn put_session(&self, session: Session) {
+        *self.session.write() = session;
+    }
+
+    pub fn settings(&self) -> Settings {
+        self.settings.read().clone()
+    }
+
+    pub(crate) fn put_settings(&self, settings: Settings) {
+        *self.settings.write() = settings;
+    }
+
+    pub(crate) fn opens_with(&self) -> Option<FeatureRef> {
+        self.open.clone()
+    }
+
+    pub(crate) fn saved_views(&self) -> Vec<SavedView> {
+        self.views.read().clone()
+    }
+
+    pub(crate) fn put_views(&self, views: Vec<SavedView>) {
+        *self.views.write() = views;
+    }
+
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    pub(crate) fn history(&self) -> &History {
+        &self.history
+    }
+
+    pub(crate) fn layers(&self) -> &Layers {
+        &self.layers
+    }
+
+    pub(crate) fn live(&self) -> &Mutex<HashMap<LayerId, LiveLayer>> {
+        &self.live
+    }
+
+    pub(crate) fn links(&self) -> &Links {
+        &self.links
+    }
+
+    pub(crate) fn tile_workers(&self) -> &TileWorkers {
+        &self.tiles
+    }
+}
+
+/// Reads `LAYER/ID`.
+fn feature_ref(text: &str) -> Option<FeatureRef> {
+    let (layer, id) = text.split_once('/')?;
+    Some(FeatureRef { layer: LayerId::new(layer).ok()?, id: id.to_owned() })
+}

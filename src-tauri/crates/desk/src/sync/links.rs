@@ -1,0 +1,258 @@
+//! Whether the sources answer. Sources on one server share their fate: an answer from one proves the line to all.
+
+use crate::api::{SourceHealth, SourcesInfo};
+use model::{Freshness, LinkState, Profile, SourceSpec, Timestamp};
+use parking_lot::Mutex;
+use sources::Url;
+
+/// Silence after which a failing link counts as lost. The rule says "more than 5 s"; judged half a second early, with
+/// ticks of a quarter, so that the mark is on the screen within those five seconds.
+const LOST_AFTER_MS: i64 = 4_500;
+
+struct Link {
+    spec: SourceSpec,
+    url: Option<Url>,
+    state: LinkState,
+    answered_at: Option<Timestamp>,
+    /// Since when every attempt has failed.
+    failing_since: Option<Timestamp>,
+    lost_at: Option<Timestamp>,
+    next_try_at: Option<Timestamp>,
+    last_error: Option<String>,
+}
+
+/// The links to all sources.
+pub(crate) struct Links {
+    practice_url: Option<String>,
+    all: Mutex<Vec<Link>>,
+}
+
+impl Links {
+    pub(crate) fn new(profile: &Profile, practice_url: Option<&str>) -> Self {
+        let practice_url = practice_url.map(|url| url.trim_end_matches('/').to_owned());
+        let resolve = |text: &str| resolve(practice_url.as_deref(), text);
+        let link = |spec: &SourceSpec| Link {
+            url: resolve(&spec.url),
+            spec: spec.clone(),
+            state: LinkState::Unknown,
+            answered_at: None,
+            failing_since: None,
+            lost_at: None,
+            next_try_at: None,
+            last_error: None,
+        };
+        let all = Mutex::new(profile.sources.iter().map(link).collect());
+        Self { all, practice_url }
+    }
+
+    /// An address of the profile with `practice:` filled in; `None` when there is no practice data centre.
+    pub(crate) fn resolve(&self, text: &str) -> Option<Url> {
+        resolve(self.practice_url.as_deref(), text)
+    }
+
+    pub(crate) fn url(&self, source: &str) -> Option<Url> {
+        self.all.lock().iter().find(|link| link.spec.id == source)?.url.clone()
+    }
+
+    pub(crate) fn state(&self, source: &str) -> LinkState {
+        self.all.lock().iter().find(|link| link.spec.id == source).map_or(LinkState::Unknown, |link| link.state)
+    }
+
+    /// The server behind a source answered.
+    pub(crate) fn answered(&self, source: &str, now: Timestamp) {
+        let mut all = self.all.lock();
+        let host = host_of(&all, source);
+        for link in all.iter_mut() {
+            let own = link.spec.id == source;
+            if own || (host.is_some() && link.url.as_ref().map(host_key) == host) {
+                link.state = LinkState::Up;
+                link.answered_at = Some(now);
+                link.failing_since = None;
+                link.lost_at = None;
+                if own {
+                    link.last_error = None;
+                    link.next_try_at = None;
+                }
+            }
+        }
+    }
+
+    /// An attempt failed. `answered`: the server spoke, if only to refuse, so the line is up.
+    pub(crate) fn failed(&self, source: &str, error: &str, answered: bool, now: Timestamp, next: Option<Timestamp>) {
+        let mut all = self.all.lock();
+        let host = host_of(&all, source);
+        for link in all.iter_mut() {
+            let own = link.spec.id == source;
+            if own {
+                link.last_error = Some(error.to_owned());
+                link.next_try_at = next;
+            }
+            let shared = host.is_some() && link.url.as_ref().map(host_key) == host;
+            if !answered && (own || shared) {
+                link.failing_since.get_or_insert(now);
+            } else if answered && own {
+                link.answered_at = Some(now);
+                link.failing_since = None;
+            }
+        }
+    }
+
+    /// Judges every link; true when one changed.
+    pub(crate) fn judge(&self, now: Timestamp) -> bool {
+        let mut changed = false;
+        for link in self.all.lock().iter_mut() {
+            let Some(failing_since) = link.failing_since else { continue };
+            let silent_since = link.answered_at.unwrap_or(failing_since);
+            let silent_ms = now.as_millisecond() - silent_since.as_millisecond();
+            if link.state != LinkState::Lost && silent_ms > LOST_AFTER_MS {
+                link.state = LinkState::Lost;
+                link.lost_at = Some(silent_since);
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    pub(crate) fn info(&self, profile: &Profile, newest: Option<Timestamp>, now: Timestamp) -> SourcesInfo {
+        let all = self.all.lock();
+        let health = |link: &Link| SourceHealth {
+            id: link.spec.id.clone(),
+            title: link.spec.title.clone(),
+            protocol: link.spec.protocol,
+            url: link.url.as_ref().map_or_else(|| link.spec.url.clone(), ToString::to_string),
+            practice: link.spec.practice,
+            link: link.state,
+            freshness: freshness(link, now),
+            answered_at: link.answered_at,
+            lost_at: link.lost_at,
+            next_try_at: link.next_try_at,
+            last_error: link.last_error.clone(),
+            layers: profile
+                .layers
+                .iter()
+                .filter(|layer| [&layer.feature_source, &layer.live_source].contains(&&Some(link.spec.id.clone())))
+                .map(|layer| layer.id.clone())
+                .collect(),
+        };
+        let lost = all.iter().filter(|link| link.state == LinkState::Lost).count();
+        let link = if lost > 0 && lost == all.len() {
+            LinkState::Lost
+        } else if all.iter().any(|link| link.state == LinkState::Up) {
+            LinkState::Up
+        } else {
+            LinkState::Unknown
+        };
+        SourcesInfo {
+            link,
+            lost: u32::try_from(lost).unwrap_or(u32::MAX),
+            as_of: newest.or_else(|| all.iter().filter_map(|link| link.answered_at).max()),
+            practice: all.iter().any(|link| link.spec.practice && link.url.is_some()),
+            sources: all.iter().map(health).collect(),
+        }
+    }
+}
+
+fn freshness(link: &Link, now: Timestamp) -> Freshness {
+    match (link.state, link.answered_at) {
+        (LinkState::Lost, Some(_)) => Freshness::Offline,
+        (_, None) => Freshness::Never,
+        (_, Some(at)) => {
+            let late =
+                now.as_second() - at.as_second() > i64::try_from(link.spec.every.as_secs()).unwrap_or(i64::MAX) * 3;
+            if link.last_error.is_some() {
+                Freshness::Error
+            } else if late {
+                Freshness::Stale
+            } else {
+                Freshness::Fresh
+            }
+        }
+    }
+}
+
+fn host_of(all: &[Link], source: &str) -> Option<String> {
+    all.iter().find(|link| link.spec.id == source)?.url.as_ref().map(host_key)
+}
+
+fn host_key(url: &Url) -> String {
+    format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default())
+}
+
+fn resolve(practice_url: Option<&str>, text: &str) -> Option<Url> {
+    let address = match text.strip_prefix("practice:") {
+        Some(path) => format!("{}{path}", practice_url?),
+        None => text.to_owned(),
+    };
+    Url::parse(&address).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile() -> Profile {
+        Profile::from_toml(
+            r#"
+            id = "x"
+            code = "1"
+            title = { vi = "X", en = "X" }
+            timezone = "Asia/Ho_Chi_Minh"
+            bbox = [105.0, 10.0, 107.0, 12.0]
+            center = [106.0, 11.0]
+            area_km2 = 1.0
+            population = 1
+            in_force = "2025-07-01"
+            groups = []
+            layers = []
+            [[sources]]
+            id = "features"
+            protocol = "ogc-api-features"
+            title = { vi = "A", en = "A" }
+            url = "practice:/ogc"
+            every = "10m"
+            [[sources]]
+            id = "stations"
+            protocol = "sensorthings"
+            title = { vi = "B", en = "B" }
+            url = "practice:/sensorthings/v1.1"
+            every = "30s"
+            "#,
+        )
+        .unwrap()
+    }
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millisecond(1_795_000_000_000 + ms).unwrap()
+    }
+
+    #[test]
+    fn link_is_lost_within_five_seconds_of_silence_and_heals_with_the_first_answer() {
+        let links = Links::new(&profile(), Some("http://127.0.0.1:8700/"));
+        links.answered("stations", at(0));
+        assert_eq!(links.state("features"), LinkState::Up, "one server, one fate");
+        links.failed("stations", "refused", false, at(300), None);
+        assert!(!links.judge(at(4_000)));
+        assert!(links.judge(at(4_750)));
+        let info = links.info(&profile(), None, at(4_750));
+        assert_eq!((info.link, info.lost), (LinkState::Lost, 2));
+        assert_eq!(info.sources[0].lost_at, Some(at(0)));
+        links.answered("features", at(9_000));
+        assert_eq!(links.info(&profile(), None, at(9_000)).link, LinkState::Up);
+    }
+
+    #[test]
+    fn an_error_page_is_an_answer() {
+        let links = Links::new(&profile(), Some("http://127.0.0.1:8700"));
+        links.answered("features", at(0));
+        links.failed("features", "500", true, at(10_000), None);
+        assert!(!links.judge(at(20_000)));
+        assert_eq!(links.info(&profile(), None, at(20_000)).sources[0].freshness, Freshness::Error);
+    }
+
+    #[test]
+    fn without_a_practice_data_centre_its_sources_have_no_address() {
+        let links = Links::new(&profile(), None);
+        assert!(links.url("features").is_none());
+        assert!(!links.info(&profile(), None, at(0)).practice);
+    }
+}

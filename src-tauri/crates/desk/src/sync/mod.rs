@@ -1,0 +1,195 @@
+//! Keeping the home in step with its sources: one task a source, one that watches the cache, one that tells the windows.
+
+mod features;
+mod links;
+mod stations;
+
+pub(crate) use links::Links;
+
+use crate::Desk;
+use crate::api::{Event, Failure, JobState, LiveSummary, SourcesInfo};
+use crate::args::SyncArgs;
+use model::{LayerId, Protocol, SourceSpec, Timestamp};
+use sources::{Backoff, FetchError};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// Marks follow their values within this.
+const TICK: Duration = Duration::from_millis(250);
+/// How often another process's changes to the cache are looked for.
+const WATCH: Duration = Duration::from_millis(500);
+
+/// Running synchronisation. Dropping it stops all its tasks.
+pub struct Syncing {
+    tasks: JoinSet<()>,
+}
+
+impl Syncing {
+    /// Waits for nothing: stops at once.
+    pub fn stop(mut self) {
+        self.tasks.abort_all();
+    }
+}
+
+impl Desk {
+    /// Starts fetching, watching and telling. Needs a tokio runtime.
+    pub fn start_syncing(self: &Arc<Self>) -> Syncing {
+        let mut tasks = JoinSet::new();
+        for source in &self.profile().sources {
+            if self.links().url(&source.id).is_none() {
+                continue;
+            }
+            match source.protocol {
+                Protocol::OgcApiFeatures => tasks.spawn(features::run(self.clone(), source.clone())),
+                Protocol::SensorThings => tasks.spawn(stations::run(self.clone(), source.clone())),
+            };
+        }
+        tasks.spawn(tick(self.clone()));
+        tasks.spawn(watch(self.clone()));
+        Syncing { tasks }
+    }
+
+    /// Fetches one source, or all, once. Returns the number of layers that changed and of observations taken in.
+    ///
+    /// # Errors
+    /// The first source's failure, after all were tried.
+    pub async fn sync_once(self: &Arc<Self>, source: Option<&str>) -> Result<(u64, u64), Failure> {
+        let chosen: Vec<SourceSpec> =
+            self.profile().sources.iter().filter(|spec| source.is_none_or(|id| spec.id == id)).cloned().collect();
+        if chosen.is_empty() {
+            return Err(self.failure("no_source", [("source", source.unwrap_or_default())]));
+        }
+        let (mut layers, mut observations, mut first_failure) = (0, 0, None);
+        for spec in chosen {
+            if self.links().url(&spec.id).is_none() {
+                first_failure.get_or_insert(self.failure("no_practice", [("source", spec.id.as_str())]));
+                continue;
+            }
+            let outcome = match spec.protocol {
+                Protocol::OgcApiFeatures => features::once(self, &spec).await.map(|changed| layers += changed),
+                Protocol::SensorThings => stations::once(self, &spec).await.map(|count| observations += count),
+            };
+            if let Err(failure) = outcome {
+                first_failure.get_or_insert(failure);
+            }
+        }
+        first_failure.map_or(Ok((layers, observations)), Err)
+    }
+
+    /// The call behind "fetch now": starts a job and returns.
+    pub(crate) async fn sync_now(self: &Arc<Self>, args: SyncArgs) -> Result<(), Failure> {
+        if let Some(id) = &args.source
+            && self.profile().source(id).is_none()
+        {
+            return Err(self.failure("no_source", [("source", id.as_str())]));
+        }
+        let desk = self.clone();
+        let job = self.begin_job("sync");
+        tokio::spawn(async move {
+            match desk.sync_once(args.source.as_deref()).await {
+                Ok(_) => job.finish(JobState::Done),
+                Err(failure) => {
+                    desk.tell(&Event::Notice { failure, serious: false });
+                    job.finish(JobState::Failed);
+                }
+            }
+        });
+        Ok(())
+    }
+
+    /// Sends what changed in the live layers to all windows.
+    fn tell_changes(&self, summaries: &mut HashMap<LayerId, LiveSummary>) {
+        let now = self.now();
+        for layer in self.layers().all().iter().filter(|layer| layer.spec.live_source.is_some()) {
+            let link = self.link_of(layer);
+            let states = match self.live().lock().get_mut(&layer.spec.id) {
+                Some(overlay) => overlay.changes(link, now),
+                None => continue,
+            };
+            if states.is_empty() {
+                continue;
+            }
+            // A layer the person may not see is not told about; signing in asks for the states anew.
+            if layer.allowed(self.session().role) {
+                let mut message = vec![1];
+                message.extend(live::encode_batch(&layer.spec.id, layer.version(), &states));
+                self.tell_bytes(message);
+            }
+            let summary = self.live_summary(layer);
+            if let Some(summary) = summary
+                && summaries.get(&layer.spec.id) != Some(&summary)
+            {
+                summaries.insert(layer.spec.id.clone(), summary);
+                self.tell_layer(&layer.spec.id);
+            }
+        }
+    }
+}
+
+async fn tick(desk: Arc<Desk>) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut summaries = HashMap::new();
+    let mut told: Option<SourcesInfo> = None;
+    let mut told_at: Option<Timestamp> = None;
+    loop {
+        ticks.tick().await;
+        let now = desk.now();
+        let changed = desk.links().judge(now);
+        desk.tell_changes(&mut summaries);
+        // Times move with every answer; once a second is enough for them, a changed link is told at once.
+        let due = told_at.is_none_or(|at| now.as_millisecond() - at.as_millisecond() >= 1_000);
+        if changed || due {
+            let info = desk.sources_info();
+            if told.as_ref() != Some(&info) {
+                desk.tell(&Event::Sources { sources: info.clone() });
+                told = Some(info);
+            }
+            told_at = Some(now);
+        }
+    }
+}
+
+async fn watch(desk: Arc<Desk>) {
+    let mut ticks = tokio::time::interval(WATCH);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut seen = desk.cache().data_version().ok();
+    loop {
+        ticks.tick().await;
+        let now = desk.cache().data_version().ok();
+        if now != seen {
+            seen = now;
+            let changing = desk.clone();
+            let outcome = tokio::task::spawn_blocking(move || changing.reload_changed()).await;
+            if let Ok(Err(failure)) = outcome {
+                desk.tell(&Event::Notice { failure, serious: true });
+            }
+        }
+    }
+}
+
+/// Nobody in an operations room waits half a minute for the line to be tried again.
+const LONGEST_WAIT: Duration = Duration::from_secs(8);
+
+/// How long to wait after a failure: by back-off, but no longer than [`LONGEST_WAIT`] unless the server asks for more.
+fn wait_after(backoff: &mut Backoff, error: &FetchError) -> Duration {
+    let asked = error.retry_after_secs().map(Duration::from_secs);
+    backoff.failed(asked).min(LONGEST_WAIT.max(asked.unwrap_or_default()))
+}
+
+/// Whether the line is proven up by a failure. A stream gone silent proves nothing: that is how a pulled plug sounds.
+fn answered(error: &FetchError) -> bool {
+    error.answered() && !matches!(error, FetchError::Silent { .. })
+}
+
+/// The moment a number of milliseconds from now, for people to read.
+fn after(now: Timestamp, wait: Duration) -> Option<Timestamp> {
+    now.checked_add(jiff::SignedDuration::try_from(wait).ok()?).ok()
+}
+
+/// A seed for back-off that differs between sources, so that they do not knock in step.
+fn seed_of(id: &str) -> u64 {
+    id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}

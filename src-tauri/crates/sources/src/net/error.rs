@@ -1,0 +1,158 @@
+//! What can go wrong on the way to a data centre.
+
+use std::error::Error;
+use std::io;
+
+/// A fetch that brought nothing. Every variant names the host or the address.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum FetchError {
+    #[error("{url:?} is no address: {reason}")]
+    BadAddress { url: String, reason: String },
+    /// Nobody listens there.
+    #[error("{host} refuses the connection")]
+    Refused { host: String },
+    #[error("{host} is not a known name")]
+    Dns { host: String },
+    #[error("there is no way to {host}: {reason}")]
+    Unreachable { host: String, reason: String },
+    #[error("no secure connection to {host}: {reason}")]
+    Tls { host: String, reason: String },
+    /// `answered`: some of the answer had come.
+    #[error("{host} has not answered for {secs} s")]
+    Timeout { host: String, secs: u64, answered: bool },
+    #[error("{host} broke the connection off")]
+    Reset { host: String, answered: bool },
+    #[error("the answer of {host} is cut short")]
+    Truncated { host: String },
+    /// An HTTP status that is no success. `retry_after_secs` is the server's own wish.
+    #[error("{host} answers {status}")]
+    Status { host: String, status: u16, retry_after_secs: Option<u64> },
+    #[error("{url}: {what}")]
+    Malformed { url: String, what: String },
+    #[error("the answer of {host} is larger than {limit_bytes} bytes")]
+    TooLarge { host: String, limit_bytes: u64 },
+    /// An open event stream on which not even heartbeats come.
+    #[error("{host} has been silent for {secs} s")]
+    Silent { host: String, secs: u64 },
+    /// The server ended an event stream in order.
+    #[error("{host} ended the stream")]
+    Ended { host: String },
+    /// The data changed between two pages.
+    #[error("{url}: the data changed while it was being read")]
+    Changed { url: String },
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl FetchError {
+    /// A stable word in snake_case.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::BadAddress { .. } => "bad_address",
+            Self::Refused { .. } => "refused",
+            Self::Dns { .. } => "dns",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Tls { .. } => "tls",
+            Self::Timeout { .. } => "timeout",
+            Self::Reset { .. } => "reset",
+            Self::Truncated { .. } => "truncated",
+            Self::Status { .. } => "status",
+            Self::Malformed { .. } => "malformed",
+            Self::TooLarge { .. } => "too_large",
+            Self::Silent { .. } => "silent",
+            Self::Ended { .. } => "ended",
+            Self::Changed { .. } => "changed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// True when the same request may succeed later without anyone changing anything.
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::BadAddress { .. } | Self::TooLarge { .. } | Self::Malformed { .. } | Self::Cancelled => false,
+            // Certificates are mended by people, but also by clocks that are set right.
+            Self::Tls { .. } => false,
+            Self::Status { status, .. } => matches!(status, 408 | 425 | 429) || *status >= 500,
+            Self::Refused { .. }
+            | Self::Dns { .. }
+            | Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::Reset { .. }
+            | Self::Truncated { .. }
+            | Self::Silent { .. }
+            | Self::Ended { .. }
+            | Self::Changed { .. } => true,
+        }
+    }
+
+    /// True when the server answered at all, be it with a 500: the line is up, the service is not.
+    pub fn answered(&self) -> bool {
+        match self {
+            Self::Timeout { answered, .. } | Self::Reset { answered, .. } => *answered,
+            Self::Truncated { .. }
+            | Self::Status { .. }
+            | Self::Malformed { .. }
+            | Self::TooLarge { .. }
+            | Self::Silent { .. }
+            | Self::Ended { .. }
+            | Self::Changed { .. } => true,
+            Self::BadAddress { .. }
+            | Self::Refused { .. }
+            | Self::Dns { .. }
+            | Self::Unreachable { .. }
+            | Self::Tls { .. }
+            | Self::Cancelled => false,
+        }
+    }
+
+    /// The server's wish for when to come back, in seconds.
+    pub fn retry_after_secs(&self) -> Option<u64> {
+        match self {
+            Self::Status { retry_after_secs, .. } => *retry_after_secs,
+            _ => None,
+        }
+    }
+
+    /// Reads what reqwest says. Its own kinds are coarse; the io error at the bottom of the chain tells more.
+    pub(super) fn from_reqwest(error: &reqwest::Error, host: &str, secs: u64, answered: bool) -> Self {
+        let host = host.to_owned();
+        let mut said = String::new();
+        let mut source: Option<&(dyn Error + 'static)> = Some(error);
+        while let Some(inner) = source {
+            if let Some(io) = inner.downcast_ref::<io::Error>() {
+                use io::ErrorKind as K;
+                match io.kind() {
+                    K::ConnectionRefused => return Self::Refused { host },
+                    K::ConnectionReset | K::ConnectionAborted | K::BrokenPipe => return Self::Reset { host, answered },
+                    K::UnexpectedEof => return Self::Truncated { host },
+                    K::NetworkUnreachable | K::HostUnreachable | K::NetworkDown | K::AddrNotAvailable => {
+                        return Self::Unreachable { host, reason: io.to_string() };
+                    }
+                    K::TimedOut => return Self::Timeout { host, secs, answered },
+                    _ => {}
+                }
+            }
+            said.push_str(&inner.to_string());
+            said.push_str("; ");
+            source = inner.source();
+        }
+        let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
+        if error.is_timeout() || has(&["operation timed out"]) {
+            Self::Timeout { host, secs, answered }
+        } else if has(&["dns error", "failed to lookup", "Name or service not known"]) {
+            Self::Dns { host }
+        } else if has(&["certificate", "SSL", "TLS", "ssl3"]) {
+            Self::Tls { host, reason: said.trim_end_matches("; ").to_owned() }
+        } else if has(&["end of file before message length", "unexpected EOF", "unexpected end of file"]) {
+            Self::Truncated { host }
+        } else if has(&["connection closed before message completed", "connection reset"]) {
+            Self::Reset { host, answered }
+        } else if error.is_decode() || error.is_redirect() {
+            Self::Malformed { url: host, what: said.trim_end_matches("; ").to_owned() }
+        } else if answered {
+            Self::Truncated { host }
+        } else {
+            Self::Unreachable { host, reason: said.trim_end_matches("; ").to_owned() }
+        }
+    }
+}

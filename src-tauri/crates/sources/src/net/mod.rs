@@ -1,0 +1,255 @@
+//! The only way out to the network: timeouts, limits, and errors that say what happened.
+
+mod backoff;
+mod error;
+
+pub use backoff::Backoff;
+pub use error::FetchError;
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER};
+use reqwest::{Response, StatusCode};
+use std::time::Duration;
+use url::{Host, Url};
+
+/// Bounds of every request.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    pub connect_timeout: Duration,
+    /// Longest wait for the next byte.
+    pub idle_timeout: Duration,
+    /// Longest silence on an event stream.
+    pub silence: Duration,
+    /// Largest body, unpacked.
+    pub body_limit_bytes: u64,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(3),
+            idle_timeout: Duration::from_secs(10),
+            silence: Duration::from_secs(3),
+            body_limit_bytes: 256 << 20,
+        }
+    }
+}
+
+/// An HTTP client. Cheap to clone; connections are shared.
+#[derive(Clone, Debug)]
+pub struct Client {
+    outside: reqwest::Client,
+    /// For this machine: a proxy from the environment would not find the practice data centre.
+    loopback: reqwest::Client,
+    pub(crate) options: ClientOptions,
+}
+
+/// A body with what matters of its headers.
+pub(crate) struct Body {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) etag: Option<String>,
+    pub(crate) last_modified: Option<model::Timestamp>,
+    pub(crate) content_type: String,
+}
+
+pub(crate) enum Answer {
+    NotModified,
+    Body(Body),
+}
+
+impl Client {
+    /// The bounds of [`ClientOptions::default`].
+    ///
+    /// # Errors
+    /// [`FetchError::Tls`] when the system's TLS library cannot be set up.
+    pub fn new() -> Result<Self, FetchError> {
+        Self::with(ClientOptions::default())
+    }
+
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn with(options: ClientOptions) -> Result<Self, FetchError> {
+        let builder = || {
+            reqwest::Client::builder()
+                .user_agent("Toan-Canh/0.1")
+                .connect_timeout(options.connect_timeout)
+                .read_timeout(options.idle_timeout)
+                .redirect(reqwest::redirect::Policy::limited(5))
+                .gzip(true)
+        };
+        let failed = |error: reqwest::Error| FetchError::Tls { host: "this machine".into(), reason: error.to_string() };
+        Ok(Self {
+            outside: builder().build().map_err(failed)?,
+            loopback: builder().no_proxy().build().map_err(failed)?,
+            options,
+        })
+    }
+
+    /// Sends a GET; success statuses only.
+    pub(crate) async fn open(&self, url: &Url, headers: &[(HeaderName, String)]) -> Result<Response, FetchError> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(FetchError::BadAddress { url: url.to_string(), reason: "it is neither http nor https".into() });
+        }
+        let client = if is_loopback(url) { &self.loopback } else { &self.outside };
+        let mut request = client.get(url.clone());
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let host = host_of(url);
+        let response = request.send().await.map_err(|error| self.explain(&error, &host, false))?;
+        let status = response.status();
+        if status.is_success() || status == StatusCode::NOT_MODIFIED {
+            return Ok(response);
+        }
+        let retry_after_secs = retry_after(response.headers());
+        Err(FetchError::Status { host, status: status.as_u16(), retry_after_secs })
+    }
+
+    /// Gets a whole body within the limit.
+    pub(crate) async fn get(&self, url: &Url, accept: &str, etag: Option<&str>) -> Result<Answer, FetchError> {
+        let mut headers = vec![(ACCEPT, accept.to_owned())];
+        headers.extend(etag.map(|etag| (IF_NONE_MATCH, etag.to_owned())));
+        let mut response = self.open(url, &headers).await?;
+        if response.status() == StatusCode::NOT_MODIFIED {
+            return Ok(Answer::NotModified);
+        }
+        let text = |name: HeaderName| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let mut body = Body {
+            bytes: Vec::new(),
+            etag: text(ETAG),
+            last_modified: text(LAST_MODIFIED).and_then(|date| http_date(&date)),
+            content_type: text(CONTENT_TYPE).unwrap_or_default(),
+        };
+        let host = host_of(url);
+        let limit_bytes = self.options.body_limit_bytes;
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.explain(&error, &host, true))? {
+            if (body.bytes.len() + chunk.len()) as u64 > limit_bytes {
+                return Err(FetchError::TooLarge { host, limit_bytes });
+            }
+            body.bytes.extend_from_slice(&chunk);
+        }
+        Ok(Answer::Body(body))
+    }
+
+    pub(crate) fn explain(&self, error: &reqwest::Error, host: &str, answered: bool) -> FetchError {
+        let waited = if error.is_connect() { self.options.connect_timeout } else { self.options.idle_timeout };
+        FetchError::from_reqwest(error, host, waited.as_secs(), answered)
+    }
+}
+
+/// A camera's current picture.
+///
+/// # Errors
+/// [`FetchError::Malformed`] when what comes is neither JPEG nor PNG; [`FetchError::TooLarge`] beyond 8 MB.
+pub async fn still(client: &Client, url: &Url) -> Result<Vec<u8>, FetchError> {
+    let limit_bytes = 8 << 20;
+    let mut client = client.clone();
+    client.options.body_limit_bytes = limit_bytes.min(client.options.body_limit_bytes);
+    match client.get(url, "image/jpeg, image/png", None).await? {
+        Answer::Body(Body { bytes, .. }) if bytes.starts_with(b"\xff\xd8\xff") || bytes.starts_with(b"\x89PNG") => {
+            Ok(bytes)
+        }
+        Answer::Body(Body { content_type, .. }) => {
+            Err(FetchError::Malformed { url: url.to_string(), what: format!("no picture came but {content_type:?}") })
+        }
+        Answer::NotModified => {
+            Err(FetchError::Malformed { url: url.to_string(), what: "304 was answered without being asked for".into() })
+        }
+    }
+}
+
+/// Host and, where it is not the usual one, port.
+pub(crate) fn host_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost") || name.ends_with(".localhost"),
+        None => false,
+    }
+}
+
+/// An address with segments added to its path.
+pub(crate) fn under(root: &Url, segments: &[&str]) -> Result<Url, FetchError> {
+    let mut url = root.clone();
+    url.set_fragment(None);
+    match url.path_segments_mut() {
+        Ok(mut path) => {
+            path.pop_if_empty().extend(segments);
+        }
+        Err(()) => {
+            return Err(FetchError::BadAddress { url: root.to_string(), reason: "it cannot have a path".into() });
+        }
+    }
+    Ok(url)
+}
+
+/// Resolves a link of a page: only to the same host, and never from https down to http.
+pub(crate) fn follow(page: &Url, link: &str) -> Result<Url, FetchError> {
+    let wrong = |what: String| FetchError::Malformed { url: page.to_string(), what };
+    let next = page.join(link).map_err(|error| wrong(format!("the link {link:?} is no address: {error}")))?;
+    if next.host_str() != page.host_str() || next.port_or_known_default() != page.port_or_known_default() {
+        return Err(wrong(format!("the link {link:?} leads to another server")));
+    }
+    if next.scheme() != page.scheme() {
+        return Err(wrong(format!("the link {link:?} changes from {} to {}", page.scheme(), next.scheme())));
+    }
+    Ok(next)
+}
+
+/// Seconds from now, or an HTTP date measured against the server's own clock.
+fn retry_after(headers: &HeaderMap) -> Option<u64> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(secs) = value.parse() {
+        return Some(secs);
+    }
+    let now = http_date(headers.get(reqwest::header::DATE)?.to_str().ok()?)?;
+    u64::try_from(http_date(value)?.as_second() - now.as_second()).ok()
+}
+
+/// `Mon, 23 Nov 2026 14:00:00 GMT` (RFC 9110, section 5.6.7).
+fn http_date(text: &str) -> Option<model::Timestamp> {
+    let civil = jiff::civil::DateTime::strptime("%a, %d %b %Y %H:%M:%S GMT", text.trim()).ok()?;
+    jiff::tz::TimeZone::UTC.to_timestamp(civil).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_stay_on_their_server() {
+        let page: Url = "https://data.example/ogc/collections/a/items?offset=0".parse().unwrap();
+        assert_eq!(follow(&page, "?offset=10").unwrap().query(), Some("offset=10"));
+        assert_eq!(follow(&page, "https://data.example:443/x").unwrap().path(), "/x");
+        for link in
+            ["https://evil.example/x", "http://data.example/x", "file:///etc/passwd", "https://data.example:8443/"]
+        {
+            assert_eq!(follow(&page, link).unwrap_err().code(), "malformed", "{link}");
+        }
+    }
+
+    #[test]
+    fn segments_are_escaped_and_roots_may_end_in_a_slash() {
+        for root in ["http://h/ogc", "http://h/ogc/"] {
+            let url = under(&root.parse().unwrap(), &["collections", "a b/c", "items"]).unwrap();
+            assert_eq!(url.as_str(), "http://h/ogc/collections/a%20b%2Fc/items");
+        }
+    }
+
+    #[test]
+    fn dates_of_http_are_read() {
+        assert_eq!(http_date("Mon, 23 Nov 2026 14:00:00 GMT").unwrap().to_string(), "2026-11-23T14:00:00Z");
+        assert_eq!(http_date("yesterday"), None);
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, "Mon, 23 Nov 2026 14:02:00 GMT".parse().unwrap());
+        assert_eq!(retry_after(&headers), None, "without the server's clock there is nothing to measure against");
+        headers.insert(reqwest::header::DATE, "Mon, 23 Nov 2026 14:00:00 GMT".parse().unwrap());
+        assert_eq!(retry_after(&headers), Some(120));
+        headers.insert(RETRY_AFTER, "7".parse().unwrap());
+        assert_eq!(retry_after(&headers), Some(7));
+    }
+}

@@ -1,0 +1,265 @@
+//! Layers in, layers out, questions.
+
+use crate::output::{Output, table};
+use clap::Args;
+use desk::api::{Failure, LayerInfo};
+use desk::{BBox, Desk, ExportOptions, ImportMode, ImportOptions, Kind, LayerId, Near, QueryOptions, TileAnswer, call};
+use serde_json::value::to_raw_value;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Set by Ctrl-C: long work stops at the next step and leaves nothing half-done.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+fn stop_on_interrupt() {
+    tokio::spawn(async {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            INTERRUPTED.store(true, Ordering::Relaxed);
+        }
+    });
+}
+
+#[derive(Args)]
+pub struct ImportArgs {
+    file: PathBuf,
+    #[arg(long)]
+    layer: String,
+    /// EPSG:n; absent: the file's own, else WGS84 after the guard's check.
+    #[arg(long, value_parser = crs)]
+    crs: Option<u32>,
+    /// Field of the layer = column of the file.
+    #[arg(long = "map", value_name = "FIELD=COLUMN", value_parser = pair)]
+    map: Vec<(String, String)>,
+    #[arg(long, value_parser = ["reject", "abort"], default_value = "reject")]
+    on_error: String,
+    /// The layer's content is replaced (default).
+    #[arg(long, conflicts_with_all = ["append", "upsert"])]
+    replace: bool,
+    #[arg(long, conflicts_with = "upsert")]
+    append: bool,
+    /// Features with the same KEY are replaced, others added.
+    #[arg(long, value_name = "KEY")]
+    upsert: Option<String>,
+}
+
+#[derive(Args)]
+pub struct ExportArgs {
+    layer: String,
+    #[arg(short, long)]
+    output: PathBuf,
+    /// west,south,east,north in degrees
+    #[arg(long, value_parser = bbox, allow_hyphen_values = true)]
+    bbox: Option<BBox>,
+    /// CQL2 text
+    #[arg(long = "where")]
+    filter: Option<String>,
+    #[arg(long, value_parser = crs)]
+    crs: Option<u32>,
+}
+
+#[derive(Args)]
+pub struct QueryArgs {
+    layer: String,
+    #[arg(long, value_parser = bbox, allow_hyphen_values = true)]
+    bbox: Option<BBox>,
+    /// lon,lat
+    #[arg(long, value_parser = lonlat, conflicts_with = "near", allow_hyphen_values = true)]
+    at: Option<(f64, f64)>,
+    /// lon,lat
+    #[arg(long, value_parser = lonlat, allow_hyphen_values = true)]
+    near: Option<(f64, f64)>,
+    /// Metres.
+    #[arg(long, requires = "near")]
+    within: Option<f64>,
+    #[arg(long, requires = "near")]
+    nearest: Option<usize>,
+    /// CQL2 text
+    #[arg(long = "where")]
+    filter: Option<String>,
+    #[arg(long)]
+    limit: Option<usize>,
+}
+
+fn crs(text: &str) -> Result<u32, String> {
+    let digits = text.strip_prefix("EPSG:").or_else(|| text.strip_prefix("epsg:")).unwrap_or(text);
+    digits.parse().map_err(|_| format!("{text:?} is not EPSG:n, for example EPSG:9209"))
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (field, column) = text.split_once('=').ok_or("write FIELD=COLUMN")?;
+    Ok((field.to_owned(), column.to_owned()))
+}
+
+fn numbers<const N: usize>(text: &str, form: &str) -> Result<[f64; N], String> {
+    let wrong = || format!("{text:?} is not {form}");
+    let parts: Vec<f64> =
+        text.split(',').map(|part| part.trim().parse()).collect::<Result<_, _>>().map_err(|_| wrong())?;
+    let parts: [f64; N] = parts.try_into().map_err(|_| wrong())?;
+    if parts.iter().all(|part| part.is_finite()) { Ok(parts) } else { Err(wrong()) }
+}
+
+fn bbox(text: &str) -> Result<BBox, String> {
+    let bbox: BBox = numbers::<4>(text, "west,south,east,north in degrees")?.into();
+    if bbox.is_empty() { Err(format!("{text:?}: west must be before east and south before north")) } else { Ok(bbox) }
+}
+
+fn lonlat(text: &str) -> Result<(f64, f64), String> {
+    let [lon, lat] = numbers::<2>(text, "lon,lat in degrees")?;
+    Ok((lon, lat))
+}
+
+fn layer_id(desk: &Desk, text: &str) -> Result<LayerId, Failure> {
+    LayerId::new(text).map_err(|_| desk.fail("bad_layer_id", [("layer", text)]))
+}
+
+pub fn init(desk: &Desk, made: bool, out: &Output) -> Result<(), Failure> {
+    let layers = desk.layer_infos();
+    let features: u64 = layers.iter().map(|layer| layer.features).sum();
+    let home = desk.home().root().to_string_lossy().into_owned();
+    let json = json!({"home": home, "made": made, "layers": layers.len(), "features": features});
+    out.result(&json, || {
+        let state = if made { "made" } else { "was there already, left as it is" };
+        vec![format!("{home}: {state}; {} layers, {features} features", layers.len())]
+    });
+    Ok(())
+}
+
+/// The shape of `layers --json`.
+fn layer_json(layer: &LayerInfo) -> Value {
+    json!({
+        "id": layer.id, "kind": layer.kind, "title": layer.title, "features": layer.features, "bbox": layer.bbox,
+        "as_of": layer.as_of, "freshness": layer.freshness, "sample": layer.sample, "practice": layer.practice,
+        "source": layer.source, "version": layer.version, "classification": layer.classification,
+    })
+}
+
+pub fn layers(desk: &Desk, out: &Output) -> Result<(), Failure> {
+    let layers = desk.layer_infos();
+    out.result(&layers.iter().map(layer_json).collect(), || {
+        let mut rows =
+            vec![["id", "kind", "title", "features", "freshness", "source", "as of"].map(str::to_owned).to_vec()];
+        rows.extend(layers.iter().map(|layer| {
+            vec![
+                layer.id.to_string(),
+                layer.kind.as_str().to_owned(),
+                layer.title.vi.clone() + if layer.sample { " (mẫu)" } else { "" },
+                layer.features.to_string(),
+                layer.freshness.as_str().to_owned(),
+                layer.source.clone(),
+                layer.as_of.map_or_else(|| "-".to_owned(), |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+            ]
+        }));
+        table(&rows)
+    });
+    Ok(())
+}
+
+pub fn import(desk: &Desk, args: &ImportArgs, out: &Output) -> Result<(), Failure> {
+    let layer = layer_id(desk, &args.layer)?;
+    stop_on_interrupt();
+    let options = ImportOptions {
+        crs: args.crs,
+        map: args.map.clone(),
+        abort: args.on_error == "abort",
+        mode: match (&args.upsert, args.append) {
+            (Some(key), _) => ImportMode::Upsert { key: key.clone() },
+            (None, true) => ImportMode::Append,
+            (None, false) => ImportMode::Replace,
+        },
+    };
+    let bar = out.bar(0, "{wide_bar} {bytes}/{total_bytes} {eta}");
+    let summary = desk.import(&args.file, &layer, &options, &mut |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+        !INTERRUPTED.load(Ordering::Relaxed)
+    });
+    bar.finish_and_clear();
+    let summary = summary?;
+    out.result(&json!(summary), || {
+        let mut lines = vec![format!(
+            "{}: {} accepted, {} repaired, {} rejected ({})",
+            summary.layer, summary.accepted, summary.repaired, summary.rejected, summary.crs
+        )];
+        lines.extend(summary.rejected_file.iter().map(|file| format!("rejected rows: {}", file.display())));
+        lines.extend(summary.warnings.iter().map(|warning| format!("! {warning}")));
+        lines
+    });
+    Ok(())
+}
+
+pub fn export(desk: &Desk, args: &ExportArgs, out: &Output) -> Result<(), Failure> {
+    let layer = layer_id(desk, &args.layer)?;
+    let options = ExportOptions { bbox: args.bbox, filter: args.filter.clone(), crs: args.crs };
+    let features = desk.export(&layer, &args.output, &options)?;
+    let file = args.output.to_string_lossy();
+    out.result(&json!({"layer": layer, "file": file, "features": features}), || {
+        vec![format!("{file}: {features} features")]
+    });
+    Ok(())
+}
+
+pub fn query(desk: &Desk, args: &QueryArgs, out: &Output) -> Result<(), Failure> {
+    let layer = layer_id(desk, &args.layer)?;
+    let near = args.near.map(|(lon, lat)| Near { lon, lat, within_m: args.within, nearest: args.nearest });
+    let options = QueryOptions { bbox: args.bbox, at: args.at, near, filter: args.filter.clone(), limit: args.limit };
+    out.document(&desk.query(&layer, &options)?);
+    Ok(())
+}
+
+pub async fn search(desk: &Arc<Desk>, text: &str, limit: u32, out: &Output) -> Result<(), Failure> {
+    let args = to_raw_value(&json!({"text": text, "limit": limit}))
+        .map_err(|error| desk.fail("bad_arguments", [("detail", error.to_string().as_str())]))?;
+    let hits = call(desk, Kind::Ask, "search", &args).await?;
+    let hits: Vec<Value> = serde_json::from_str(hits.get()).unwrap_or_default();
+    out.result(&json!(hits), || {
+        let mut rows = vec![["layer", "id", "name", "commune"].map(str::to_owned).to_vec()];
+        let text = |hit: &Value, key: &str| hit[key].as_str().unwrap_or_default().to_owned();
+        rows.extend(hits.iter().map(|hit| ["layer", "id", "name", "commune"].map(|key| text(hit, key)).to_vec()));
+        table(&rows)
+    });
+    Ok(())
+}
+
+pub fn tile(desk: &Desk, layer: &str, tile: &str, output: &Path, out: &Output) -> Result<(), Failure> {
+    let id = layer_id(desk, layer)?;
+    let parts: Vec<u32> = tile.split('/').filter_map(|part| part.parse().ok()).collect();
+    let &[z, x, y] = parts.as_slice() else { return Err(desk.fail("bad_tile", [("tile", tile)])) };
+    let z8 = u8::try_from(z).ok().filter(|z| *z <= 24 && x < 1 << *z && y < 1 << *z);
+    let Some(z) = z8 else { return Err(desk.fail("bad_tile", [("tile", tile)])) };
+    let bytes = match desk.tile_now(&id, z, x, y)? {
+        TileAnswer::Tile(bytes) => bytes.to_vec(),
+        TileAnswer::Empty | TileAnswer::Cancelled => Vec::new(),
+    };
+    desk.write_file(output, &bytes)?;
+    let file = output.to_string_lossy();
+    out.result(&json!({"layer": id, "tile": tile, "file": file, "bytes": bytes.len()}), || {
+        vec![format!("{file}: {} bytes", bytes.len())]
+    });
+    Ok(())
+}
+
+pub fn tiles(desk: &Desk, layer: &str, output: &Path, zoom: &str, out: &Output) -> Result<(), Failure> {
+    let id = layer_id(desk, layer)?;
+    let bounds: Vec<u8> = zoom.split('-').filter_map(|part| part.parse().ok()).collect();
+    let (low, high) = match bounds.as_slice() {
+        [low, high] if low <= high && *high <= 16 => (*low, *high),
+        [one] if *one <= 16 => (*one, *one),
+        _ => return Err(desk.fail("bad_zoom", [("zoom", zoom)])),
+    };
+    stop_on_interrupt();
+    let bar = out.bar(0, "{wide_bar} {pos}/{len} tiles {eta}");
+    let written = desk.export_tiles(&id, output, low, high, &mut |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+        !INTERRUPTED.load(Ordering::Relaxed)
+    });
+    bar.finish_and_clear();
+    let (tiles, bytes) = written?;
+    let file = output.to_string_lossy();
+    out.result(&json!({"layer": id, "file": file, "zoom": [low, high], "tiles": tiles, "bytes": bytes}), || {
+        vec![format!("{file}: {tiles} tiles, {bytes} bytes, zoom {low}-{high}")]
+    });
+    Ok(())
+}

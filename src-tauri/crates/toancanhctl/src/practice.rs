@@ -1,0 +1,50 @@
+//! The practice data centre as a command.
+
+use crate::output::Output;
+use clap::Args;
+use desk::api::Failure;
+use desk::{Desk, Home, Options};
+use practice::{Practice, Scenario};
+use serde_json::json;
+use std::net::SocketAddr;
+
+#[derive(Args)]
+pub struct PracticeArgs {
+    #[arg(long, default_value = "127.0.0.1:8700")]
+    listen: SocketAddr,
+    /// calm, smog, flood or outage
+    #[arg(long, default_value = "calm")]
+    scenario: Scenario,
+    #[arg(long, default_value_t = 20_260_701)]
+    seed: u64,
+    /// Simulated seconds a second.
+    #[arg(long, default_value_t = 1.0)]
+    speed: f64,
+}
+
+pub async fn run(options: &Options, args: &PracticeArgs, out: &Output) -> Result<(), Failure> {
+    Desk::make_home(options)?;
+    let practice = Practice::start(
+        &Home::new(&options.home).profile_dir(),
+        practice::Options {
+            listen: args.listen,
+            seed: args.seed,
+            speed: args.speed,
+            scenario: args.scenario,
+            start: None,
+        },
+    )
+    .await
+    .map_err(|error| Failure {
+        code: "practice".into(),
+        message: format!("practice: {error}"),
+        at: [("listen".to_owned(), args.listen.to_string())].into(),
+    })?;
+    let url = practice.base_url();
+    out.result(&json!({"url": url, "practice": true}), || {
+        vec![format!("Trung tâm dữ liệu thực hành / practice data centre: {url} (Ctrl-C ends it)")]
+    });
+    let _ = tokio::signal::ctrl_c().await;
+    practice.stop().await;
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! Sources, synchronisation, the live overlay.
+
+use crate::output::{Output, table};
+use desk::api::{Failure, SourcesInfo};
+use desk::{Desk, LayerId};
+use serde_json::json;
+use std::sync::Arc;
+
+fn show(info: &SourcesInfo, out: &Output) {
+    out.result(&json!(info.sources), || {
+        let mut rows =
+            vec![["id", "protocol", "link", "freshness", "answered", "error", "address"].map(str::to_owned).to_vec()];
+        rows.extend(info.sources.iter().map(|source| {
+            let word = |json: serde_json::Value| json.as_str().unwrap_or_default().to_owned();
+            vec![
+                source.id.clone(),
+                word(json!(source.protocol)),
+                word(json!(source.link)),
+                source.freshness.as_str().to_owned(),
+                source.answered_at.map_or_else(|| "-".to_owned(), |at| at.strftime("%H:%M:%SZ").to_string()),
+                source.last_error.clone().unwrap_or_else(|| "-".to_owned()),
+                source.url.clone(),
+            ]
+        }));
+        table(&rows)
+    });
+}
+
+/// Asks every source once, so that the health is of now.
+pub async fn sources(desk: &Arc<Desk>, out: &Output) -> Result<(), Failure> {
+    // The health says what failed, source by source; that is the answer, not a failure of asking.
+    let _ = desk.sync_once(None).await;
+    show(&desk.sources_info(), out);
+    Ok(())
+}
+
+pub async fn sync(desk: &Arc<Desk>, sources: &[String], watch: bool, out: &Output) -> Result<(), Failure> {
+    if watch {
+        let _syncing = desk.start_syncing();
+        out.note("syncing; Ctrl-C ends it");
+        let _ = tokio::signal::ctrl_c().await;
+        show(&desk.sources_info(), out);
+        return Ok(());
+    }
+    let (mut layers, mut observations) = (0, 0);
+    let chosen: Vec<Option<&str>> =
+        if sources.is_empty() { vec![None] } else { sources.iter().map(|source| Some(source.as_str())).collect() };
+    for source in chosen {
+        let (changed, taken) = desk.sync_once(source).await?;
+        layers += changed;
+        observations += taken;
+    }
+    out.result(&json!({"layers_changed": layers, "observations": observations}), || {
+        vec![format!("{layers} layers changed, {observations} observations")]
+    });
+    Ok(())
+}
+
+pub fn live(desk: &Desk, layer: Option<&str>, out: &Output) -> Result<(), Failure> {
+    if let Some(layer) = layer {
+        let id = LayerId::new(layer).map_err(|_| desk.fail("bad_layer_id", [("layer", layer)]))?;
+        desk.may_see(&id)?;
+    }
+    let mut states = desk.live_states();
+    states.retain(|states| layer.is_none_or(|layer| states.layer.as_str() == layer));
+    out.result(&json!(states), || {
+        let mut rows = vec![["layer", "id", "freshness", "value", "level", "measured"].map(str::to_owned).to_vec()];
+        for of_layer in &states {
+            rows.extend(of_layer.states.iter().map(|state| {
+                vec![
+                    of_layer.layer.to_string(),
+                    state.id.clone(),
+                    state.freshness.as_str().to_owned(),
+                    state.value.map_or_else(|| "-".to_owned(), |value| value.to_string()),
+                    state.level.to_string(),
+                    state
+                        .measured_at
+                        .map_or_else(|| "-".to_owned(), |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+                ]
+            }));
+        }
+        table(&rows)
+    });
+    Ok(())
+}

@@ -1,0 +1,244 @@
+/** The one store of the window: fed by `start` and by what the core tells, changed only through the core. */
+import {
+  type Acts,
+  CallFailed,
+  type Core,
+  type Event,
+  failureOf,
+  type FeatureRef,
+  type LayerInfo,
+  type LiveBatch,
+  type MapCamera,
+  type Settings,
+  type Start,
+} from '../bridge'
+import { t, tt } from '../shared/i18n.svelte'
+import { LiveTables } from './live'
+import { choiceOf, drawnChoice, type Model, modelOf, reduce } from './model'
+import { Toasts } from './toasts.svelte'
+
+/** The map, as far as the rest of the window may steer it. */
+export interface MapSteering {
+  fly(target: { bbox?: [number, number, number, number]; point?: [number, number]; zoom?: number }): void
+  home(): void
+  camera(): MapCamera
+}
+
+/** Opacity and camera change often; they are written down once they rest. */
+const SETTLE_MS = 600
+
+const sameRef = (a: FeatureRef, b: FeatureRef): boolean => a.layer === b.layer && a.id === b.id
+
+export class Desk {
+  readonly core: Core
+  readonly toasts = new Toasts()
+  readonly live = new LiveTables()
+  model: Model = $state.raw() as Model
+  selection = $state.raw<FeatureRef | null>(null)
+  /** The one layer shown alone for the moment. */
+  solo = $state<string | null>(null)
+  /** The saved view that the camera and the layers were last taken from. */
+  openedView = $state<string | null>(null)
+  settingsOpen = $state(false)
+  map: MapSteering | null = null
+  /** Counts batches that touched a layer, for those who show one of its features. */
+  touched = $state.raw<{ layer: string; ordinals: Set<number> } | null>(null)
+
+  #listeners = new Set<(batch: LiveBatch) => void>()
+  #settle: ReturnType<typeof setTimeout> | undefined
+  #writing = false
+  #unwritten = false
+
+  private constructor(core: Core, start: Start) {
+    this.core = core
+    this.#take(start)
+  }
+
+  static async open(core: Core): Promise<Desk> {
+    // What the core says while it answers `start` must not be lost, nor come before it.
+    const early: ((desk: Desk) => void)[] = []
+    let opened: Desk | null = null
+    const tell = (run: (desk: Desk) => void) => {
+      if (opened) run(opened)
+      else early.push(run)
+    }
+    await core.watch({
+      event: (event) => tell((desk) => desk.event(event)),
+      live: (batch) => tell((desk) => desk.batch(batch)),
+      unreadable: (reason) => tell((desk) => desk.toasts.show('error', t('error.unreadable', { reason }))),
+    })
+    const desk = new Desk(core, await core.ask('start', {}))
+    opened = desk
+    for (const run of early) run(desk)
+    return desk
+  }
+
+  #take(start: Start): void {
+    this.live.start(start.states)
+    this.model = modelOf(start)
+  }
+
+  event(event: Event): void {
+    // A newer choice that is not yet written down outranks the echo of an older one.
+    if (event.event === 'settings' && (this.#writing || this.#unwritten)) return
+    if (event.event === 'job' && event.job.state === 'failed') {
+      this.toasts.show('error', t('job.failed', { title: tt(event.job.title) }))
+    }
+    const roleBefore = this.model.session.role
+    const { model, notice } = reduce(this.model, event)
+    this.model = model
+    if (notice) this.toasts.show(notice.serious ? 'error' : 'warn', notice.message)
+    if (model.session.role !== roleBefore) void this.#reload()
+  }
+
+  /** Another role sees other layers: the first picture is asked for anew. */
+  async #reload(): Promise<void> {
+    try {
+      this.#take(await this.core.ask('start', {}))
+    } catch (reason) {
+      this.failed(reason)
+    }
+  }
+
+  batch(batch: LiveBatch): void {
+    if (!this.live.apply(batch, this.model.layers)) return
+    this.touched = { layer: batch.layer, ordinals: new Set(batch.records.map((record) => record.ordinal)) }
+    for (const listener of this.#listeners) listener(batch)
+  }
+
+  onBatch(listener: (batch: LiveBatch) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  failed(reason: unknown): void {
+    this.toasts.show('error', failureOf(reason).message)
+  }
+
+  /** An act whose failure is told to the person; null then. */
+  async act<K extends keyof Acts>(call: K, args: Acts[K]['args']): Promise<Acts[K]['result'] | null> {
+    try {
+      return await this.core.act(call, args)
+    } catch (reason) {
+      this.failed(reason)
+      return null
+    }
+  }
+
+  layer(id: string): LayerInfo | undefined {
+    return this.model.layers.find((layer) => layer.id === id)
+  }
+
+  // Selection
+
+  select(ref: FeatureRef | null): void {
+    this.selection = ref
+  }
+
+  /** Selects and brings into view: what a search result or a row of a list does. */
+  goTo(ref: FeatureRef, place: { point: [number, number]; bbox?: [number, number, number, number] }): void {
+    this.select(ref)
+    const [w, s, e, n] = place.bbox ?? [0, 0, 0, 0]
+    if (place.bbox && (e > w || n > s)) this.map?.fly({ bbox: place.bbox })
+    else this.map?.fly({ point: place.point })
+  }
+
+  isFavourite(ref: FeatureRef): boolean {
+    return this.model.settings.favourites.some((other) => sameRef(other, ref))
+  }
+
+  toggleFavourite(ref: FeatureRef): void {
+    const { favourites } = this.model.settings
+    const rest = favourites.filter((other) => !sameRef(other, ref))
+    this.change({ favourites: rest.length < favourites.length ? rest : [...favourites, { layer: ref.layer, id: ref.id }] })
+  }
+
+  // Layers
+
+  setLayer(layer: LayerInfo, choice: { visible?: boolean; opacity?: number }): void {
+    if (this.solo !== null && choice.visible !== undefined) this.solo = null
+    const { layers } = this.model.settings
+    const before = choiceOf(this.model.settings, layer)
+    this.change({ layers: { ...layers, [layer.id]: { ...before, ...choice } } })
+    if (choice.visible !== undefined) this.openedView = null
+  }
+
+  toggleSolo(layer: string): void {
+    this.solo = this.solo === layer ? null : layer
+  }
+
+  // Settings
+
+  /** Takes a choice at once and writes it down when it rests. */
+  change(change: Partial<Settings>): void {
+    this.model = { ...this.model, settings: { ...this.model.settings, ...change } }
+    this.#unwritten = true
+    clearTimeout(this.#settle)
+    this.#settle = setTimeout(() => void this.#write(), SETTLE_MS)
+  }
+
+  async #write(): Promise<void> {
+    if (this.#writing || !this.#unwritten) return
+    this.#writing = true
+    this.#unwritten = false
+    try {
+      const settings = await this.core.act('set_settings', { settings: this.model.settings })
+      if (!this.#unwritten) this.model = { ...this.model, settings }
+    } catch (reason) {
+      this.failed(reason)
+    } finally {
+      this.#writing = false
+    }
+    if (this.#unwritten) await this.#write()
+  }
+
+  // Views
+
+  async saveView(name: string): Promise<boolean> {
+    if (!this.map) return false
+    const { settings, layers } = this.model
+    const choices = Object.fromEntries(layers.map((layer) => [layer.id, drawnChoice(settings, layer, this.solo)]))
+    const before = new Set(this.model.views.map((view) => view.id))
+    const views = await this.act('save_view', { name, camera: this.map.camera(), layers: choices })
+    if (!views) return false
+    this.model = { ...this.model, views }
+    this.openedView = views.find((view) => !before.has(view.id))?.id ?? null
+    this.toasts.show('ok', t('views.saved', { name }))
+    return true
+  }
+
+  openView(id: string): void {
+    const view = this.model.views.find((view) => view.id === id)
+    if (!view) return
+    this.solo = null
+    this.change({ layers: { ...this.model.settings.layers, ...view.layers } })
+    this.openedView = id
+    this.map?.fly({ point: view.camera.center, zoom: view.camera.zoom })
+  }
+
+  async deleteView(id: string): Promise<void> {
+    const views = await this.act('delete_view', { id })
+    if (!views) return
+    this.model = { ...this.model, views }
+    if (this.openedView === id) this.openedView = null
+  }
+
+  // Who is at the desk
+
+  /** Signs in; the failure's code tells whether a PIN is missing (`pin_needed`) or wrong (`pin_wrong`). */
+  async signIn(name: string, role: Acts['sign_in']['args']['role'], pin?: string): Promise<string | null> {
+    try {
+      const session = await this.core.act('sign_in', { name, role, ...(pin ? { pin } : {}) })
+      this.event({ event: 'session', session })
+      return null
+    } catch (reason) {
+      if (!(reason instanceof CallFailed) || !reason.code.startsWith('pin_')) this.failed(reason)
+      return failureOf(reason).code
+    }
+  }
+
+  async signOut(): Promise<void> {
+    const session = await this.act('sign_out', {})
+    if (session) this.event({ event: 'session', session })
+  }
+}
