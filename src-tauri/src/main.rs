@@ -34,6 +34,8 @@ pub struct Args {
     screenshot: Option<std::path::PathBuf>,
 }
 
+// Tauri's own macro ends the process when the window's files cannot be unpacked.
+#[allow(clippy::exit)]
 fn main() -> ExitCode {
     let args = Args::parse();
     let opened = match tauri::async_runtime::block_on(opening::open(&args)) {
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         }
     };
     let screenshot = args.screenshot.clone();
+    let ending = opened.clone();
     let built = tauri::Builder::default()
         .manage(bridge::Bridge { opened: opened.clone() })
         .invoke_handler(tauri::generate_handler![bridge::ask, bridge::act, bridge::watch])
@@ -63,7 +66,11 @@ fn main() -> ExitCode {
     match built {
         // `run` ends the process itself with the code given to `AppHandle::exit`.
         Ok(app) => {
-            app.run(|_, _| ());
+            app.run(move |_, event| {
+                if matches!(event, tauri::RunEvent::Exit) {
+                    ending.desk.remember();
+                }
+            });
             ExitCode::SUCCESS
         }
         Err(error) => {

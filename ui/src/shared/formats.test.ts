@@ -48,6 +48,14 @@ test('lengths and areas take the unit that fits', () => {
   expect(plain(f.formatArea(8_536_440_000, 'en'))).toBe('8,536 km²')
 })
 
+test('units stand behind their figures', () => {
+  expect(plain(f.withUnit('69', 'µg/m³'))).toBe('69 µg/m³')
+  expect(f.withUnit('60', '%')).toBe('60%')
+  expect(f.withUnit('336', '°')).toBe('336°')
+  expect(plain(f.withUnit('31', '°C'))).toBe('31 °C')
+  expect(f.withUnit('7', '')).toBe('7')
+})
+
 test('map scales are rounded', () => {
   expect(plain(f.formatScale(614_873, 'vi'))).toBe('1 : 615.000')
   expect(plain(f.formatRoundLength(20_000, 'vi'))).toBe('20 km')

@@ -25,6 +25,11 @@ export function formatPercent(share: number, language: Language): string {
   return `${formatNumber(share * 100, 0, language)}%`
 }
 
+/** A figure with its unit; degrees and per cent stand close. */
+export function withUnit(figure: string, unit: string): string {
+  return unit === '' ? figure : figure + (/^[°%]/.test(unit) && unit !== '°C' ? '' : NBSP) + unit
+}
+
 /** `80 m`, `0,6 km`, `12 km`. */
 export function formatDistance(metres: number, language: Language): string {
   if (metres < 100) return `${formatNumber(metres, 0, language)}${NBSP}m`

@@ -26,6 +26,8 @@ export interface MapSteering {
 
 /** Opacity and camera change often; they are written down once they rest. */
 const SETTLE_MS = 600
+/** Two frames, also on a slow machine. */
+const FLIGHT_BEGINS_MS = 150
 
 const sameRef = (a: FeatureRef, b: FeatureRef): boolean => a.layer === b.layer && a.id === b.id
 
@@ -41,6 +43,8 @@ export class Desk {
   openedView = $state<string | null>(null)
   settingsOpen = $state(false)
   map: MapSteering | null = null
+  /** The feature the program was started for, until it is shown. */
+  toOpen: FeatureRef | null
   /** Counts batches that touched a layer, for those who show one of its features. */
   touched = $state.raw<{ layer: string; ordinals: Set<number> } | null>(null)
 
@@ -51,6 +55,7 @@ export class Desk {
 
   private constructor(core: Core, start: Start) {
     this.core = core
+    this.toOpen = start.open
     this.#take(start)
   }
 
@@ -139,8 +144,22 @@ export class Desk {
   goTo(ref: FeatureRef, place: { point: [number, number]; bbox?: [number, number, number, number] }): void {
     this.select(ref)
     const [w, s, e, n] = place.bbox ?? [0, 0, 0, 0]
-    if (place.bbox && (e > w || n > s)) this.map?.fly({ bbox: place.bbox })
-    else this.map?.fly({ point: place.point })
+    const target = place.bbox && (e > w || n > s) ? { bbox: place.bbox } : { point: place.point }
+    // The inspector may open now and take room from the map, which would end a flight that had begun.
+    requestAnimationFrame(() => requestAnimationFrame(() => this.selection === ref && this.map?.fly(target)))
+  }
+
+  /** Shows the feature the program was started for; resolves when the map is on its way. */
+  async openAsked(): Promise<void> {
+    const ref = this.toOpen
+    if (!ref) return
+    this.toOpen = null
+    try {
+      this.goTo(ref, await this.core.ask('feature', ref))
+      await new Promise((resolve) => setTimeout(resolve, FLIGHT_BEGINS_MS))
+    } catch (reason) {
+      this.failed(reason)
+    }
   }
 
   isFavourite(ref: FeatureRef): boolean {

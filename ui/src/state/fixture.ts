@@ -50,5 +50,6 @@ export function start(): Start {
     session: { name: '', role: 'guest' },
     views: [],
     jobs: [],
+    open: null,
   }
 }

@@ -3,7 +3,7 @@
  */
 import type { Event, Job, LayerChoice, LayerInfo, Settings, Start } from '../bridge'
 
-export type Model = Omit<Start, 'states'>
+export type Model = Omit<Start, 'states' | 'open'>
 
 export interface Notice {
   message: string

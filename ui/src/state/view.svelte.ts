@@ -1,5 +1,5 @@
 /** Where the map stands and what the pointer is over: for the scale bar, the status bar and the notices. */
-import type { Place } from '../bridge'
+import type { MapCamera, Place } from '../bridge'
 import type { Desk } from './desk.svelte'
 
 const ASK_EVERY_MS = 80
@@ -12,7 +12,6 @@ export class View {
   /** Denominator of the map's scale at its centre; 0 before the first picture. */
   scale = $state(0)
   bounds = $state.raw<Bounds | null>(null)
-  bearing = $state(0)
   /** Under the pointer, else the centre. */
   at = $state.raw<[number, number] | null>(null)
   place = $state.raw<Place | null>(null)
@@ -22,6 +21,7 @@ export class View {
 
   readonly #desk: Desk
   #pointer: [number, number] | null = null
+  #zoom = 0
   #asked = 0
   #placeTimer: ReturnType<typeof setTimeout> | undefined
   #movedTimer: ReturnType<typeof setTimeout> | undefined
@@ -31,16 +31,16 @@ export class View {
     this.#desk = desk
   }
 
-  moved(camera: { center: [number, number]; zoom: number; bearing: number; pitch: number }, bounds: Bounds, scale: number): void {
+  moved(camera: MapCamera, bounds: Bounds, scale: number): void {
     this.center = camera.center
     this.bounds = bounds
     this.scale = scale
-    this.bearing = camera.bearing
+    this.#zoom = camera.zoom
     if (!this.#pointer) this.#look(camera.center)
     // The core only needs to know where the map is by now, not every frame on the way.
     this.#movedTimer ??= setTimeout(() => {
       this.#movedTimer = undefined
-      if (this.bounds) this.#desk.core.ask('moved', { zoom: camera.zoom, bbox: this.bounds }).catch(() => {})
+      if (this.bounds) this.#desk.core.ask('moved', { zoom: this.#zoom, bbox: this.bounds }).catch(() => {})
     }, 120)
     clearTimeout(this.#cameraTimer)
     this.#cameraTimer = setTimeout(() => {

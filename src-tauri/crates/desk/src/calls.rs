@@ -57,6 +57,9 @@ macro_rules! calls {
             )*
             crate::api::Event::export_all(&config)?;
             live::FeatureState::export_all(&config)?;
+            // They come only in lists, and a list has no file of its own.
+            SearchHit::export_all(&config)?;
+            NearHit::export_all(&config)?;
             crate::typescript::write_calls(dir, &names, &asks, &acts)
         }
     };

@@ -115,6 +115,8 @@ impl Desk {
                 ImportMode::Upsert { key } if key != "id" => Some(key.clone()),
                 _ => None,
             },
+            // A GeoPackage with several tables: the one that is called like the layer.
+            table: Some(layer.to_string()),
             ..ReadOptions::new(self.bbox())
         };
         let mut features: Vec<Feature> = Vec::new();

@@ -20,13 +20,16 @@ use std::sync::Arc;
 /// Hits of one layer that only match the word being typed: more would bury the rest.
 const PARTIAL_PER_LAYER: usize = 3;
 
+/// A name that matches: rank, order of its layer, layer, ordinal, marks.
+type Found = (Rank, usize, Arc<Layer>, u32, Vec<[u32; 2]>);
+
 impl Desk {
     /// Everything with a name, best first.
     pub(crate) async fn search(&self, args: SearchArgs) -> Result<Vec<SearchHit>, Failure> {
         let Some(query) = Query::new(&args.text) else { return Ok(Vec::new()) };
         let limit = usize::try_from(args.limit.clamp(1, 200)).unwrap_or(200);
         let role = self.session().role;
-        let mut hits: Vec<(Rank, usize, Arc<Layer>, u32, Vec<[u32; 2]>)> = Vec::new();
+        let mut hits: Vec<Found> = Vec::new();
         for (order, layer) in self.layers().all().iter().filter(|layer| layer.allowed(role)).enumerate() {
             let mut partial = 0;
             let mut seen = HashSet::new();

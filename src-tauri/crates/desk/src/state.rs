@@ -3,7 +3,7 @@
 use crate::api::{Event, Failure, FeatureRef, Job, Language, SavedView, Settings};
 use crate::home::Home;
 use crate::layers::{Layer, Layers, spec_of_stored};
-use crate::sync::Links;
+use crate::sync::{Links, Writing};
 use crate::tiles::TileWorkers;
 use crate::words;
 use live::LiveLayer;
@@ -66,6 +66,7 @@ pub struct Desk {
     layers: Layers,
     live: Mutex<HashMap<LayerId, LiveLayer>>,
     links: Links,
+    writing: Mutex<Writing>,
     tiles: TileWorkers,
     settings: RwLock<Settings>,
     session: RwLock<Session>,
@@ -124,6 +125,7 @@ impl Desk {
             views: RwLock::new(home.views()),
             session: RwLock::new(session),
             links: Links::new(&profile, options.practice_url.as_deref()),
+            writing: Mutex::default(),
             tiles: TileWorkers::start(options.tile_threads, TILE_CACHE_BYTES),
             live: Mutex::new(HashMap::new()),
             layers: Layers::new(Vec::new()),
@@ -411,6 +413,10 @@ impl Desk {
 
     pub(crate) fn links(&self) -> &Links {
         &self.links
+    }
+
+    pub(crate) fn writing(&self) -> &Mutex<Writing> {
+        &self.writing
     }
 
     pub(crate) fn tile_workers(&self) -> &TileWorkers {

@@ -164,6 +164,20 @@ impl LiveLayer {
         self.spec.parameters.iter().filter_map(|parameter| station.readings.get(&parameter.code)).collect()
     }
 
+    /// The last reading of every parameter of every station, as it came.
+    pub fn last_words(&self) -> impl Iterator<Item = Observation> {
+        self.stations.iter().flat_map(|(feature, station)| {
+            station.readings.values().map(|reading| Observation {
+                layer: self.spec.id.clone(),
+                feature: feature.clone(),
+                parameter: reading.code.clone(),
+                measured_at: reading.measured_at,
+                value: reading.value,
+                status: reading.status,
+            })
+        })
+    }
+
     /// The state of one feature.
     pub fn state(&mut self, ordinal: u32, link: LinkState, now: Timestamp) -> Option<FeatureState> {
         let id = self.ids.get(usize::try_from(ordinal).ok()?)?.clone();

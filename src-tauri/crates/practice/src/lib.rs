@@ -40,7 +40,7 @@ mod server;
 mod signals;
 mod stations;
 
-pub use error::PracticeError;
+pub use error::{PracticeError, ScenarioError};
 pub use faults::{Fault, FaultRule, Faults};
 pub use options::{Options, Scenario};
 pub use server::Practice;

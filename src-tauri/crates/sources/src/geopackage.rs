@@ -147,10 +147,13 @@ impl<'a> Foreign<'a> {
     /// SQLite's own check of the pages. A flipped bit inside a value passes it: only content hashes would catch that.
     fn check(&self, total_bytes: u64) -> Result<(), ReadError> {
         self.patience(PATIENCE_SECS + total_bytes / CHECK_BYTES_PER_SEC);
-        let said: String = self
-            .connection
-            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-            .map_err(|error| self.error(0, &error))?;
+        let said: String =
+            self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|error| {
+                match self.error(0, &error) {
+                    ReadError::LineTooLong { path, .. } => ReadError::Corrupt { path, reason: error.to_string() },
+                    other => other,
+                }
+            })?;
         self.patience(PATIENCE_SECS);
         if said == "ok" { Ok(()) } else { Err(ReadError::Corrupt { path: self.path.to_path_buf(), reason: said }) }
     }
@@ -165,9 +168,14 @@ impl<'a> Foreign<'a> {
             WHERE c.data_type = 'features' AND s.type = 'table' LIMIT 1000";
         let mut statement = self.connection.prepare(sql).map_err(wrong)?;
         let found = statement
-            .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?)))
+            .query_map([], |row| {
+                let sql: String = row.get(3)?;
+                let is_virtual = sql.get(..14).is_some_and(|start| start.eq_ignore_ascii_case("CREATE VIRTUAL"));
+                Ok((!is_virtual).then_some((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?)))
+            })
             .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
             .map_err(wrong)?;
+        let found: Vec<(String, String, i64)> = found.into_iter().flatten().collect();
         let hinted = hint.and_then(|hint| found.iter().find(|(name, ..)| name.eq_ignore_ascii_case(hint)));
         let (name, geometry, srs_id) = match (hinted, found.as_slice()) {
             (Some(table), _) | (None, [table]) => table.clone(),

@@ -1,4 +1,5 @@
 //! GeoJSON files, good and bad.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -209,7 +210,7 @@ fn north_before_east_in_a_grid_is_mended_too() {
 #[test]
 fn outside_the_province_is_only_a_warning() {
     let (summary, features) =
-        read_bytes("a.geojson", collection(&[point("a", 105.8, 21), point("b", 106, 11)])).unwrap();
+        read_bytes("a.geojson", collection(&[point("a", 105.8, 12.3), point("b", 106, 11)])).unwrap();
     assert_eq!(features.len(), 2);
     assert!(summary.report.warnings[0].starts_with("outside_province"), "{:?}", summary.report.warnings);
 }
@@ -365,5 +366,53 @@ fn real_province_reads_without_a_rejection() {
             assert_eq!(rejected(&summary), [], "{}", path.display());
             assert!(!features.is_empty());
         }
+    }
+}
+
+/// Run with `--release -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn parcels_of_93_megabytes_read_in_about_a_second() {
+    let folder = Folder::new();
+    let parcel = |i: u32| {
+        let (x, y) = (105.5 + f64::from(i % 450) * 0.003, 10.4 + f64::from(i / 450) * 0.003);
+        let ring: Vec<String> = [
+            (0.0, 0.0),
+            (0.0011, 0.00002),
+            (0.0029, 0.00001),
+            (0.003, 0.0014),
+            (0.00301, 0.003),
+            (0.0012, 0.00299),
+            (0.0, 0.003),
+            (0.0, 0.0),
+        ]
+        .iter()
+        .map(|(dx, dy)| format!("[{:.8},{:.8}]", x + dx, y + dy))
+        .collect();
+        format!(
+            r#"{{"type":"Feature","id":{i},"properties":{{"id":{i},"so_to":{},"so_thua":{},"loai_dat":"ODT","xa":"Phường Thủ Dầu Một","dien_tich":{:.1},"chu_su_dung":"Hộ {i:06}"}},"geometry":{{"type":"Polygon","coordinates":[[{}]]}}}}"#,
+            i % 97,
+            i % 1000,
+            f64::from(i % 1000) + 0.5,
+            ring.join(",")
+        )
+    };
+    let rows: Vec<String> = (0..240_000).map(parcel).collect();
+    for (name, text) in [("lines.geojsonl", rows.join("\n")), ("collection.geojson", collection(&rows))] {
+        let path = folder.put(name, &text);
+        let options = ReadOptions::new(PROVINCE);
+        let mut count = 0;
+        let started = std::time::Instant::now();
+        let mut sink = |_, _| {
+            count += 1;
+            Ok(())
+        };
+        read_file(&path, &options, &mut sink, &mut |_, _| Continue::Yes).unwrap();
+        println!(
+            "{name}: {} MB, {count} features, {:?}, peak {} MB",
+            text.len() / 1_000_000,
+            started.elapsed(),
+            peak_mb()
+        );
     }
 }

@@ -103,12 +103,15 @@ fn truth(node: &Node, feature: &Feature) -> Option<bool> {
         Node::Compare(a, comparison, b) => compare(&value(a, feature), *comparison, &value(b, feature)),
         Node::In(a, all) => {
             let a = value(a, feature);
-            let each = all.iter().map(|b| compare(&a, Comparison::Equal, &value(b, feature)));
-            each.fold(Some(false), |found, equal| match (found, equal) {
-                (Some(true), _) | (_, Some(true)) => Some(true),
-                (None, _) | (_, None) => None,
-                _ => Some(false),
-            })
+            let mut unknown = false;
+            for b in all {
+                match compare(&a, Comparison::Equal, &value(b, feature)) {
+                    Some(true) => return Some(true),
+                    Some(false) => {}
+                    None => unknown = true,
+                }
+            }
+            (!unknown).then_some(false)
         }
         Node::Between(a, low, high) => {
             let a = value(a, feature);

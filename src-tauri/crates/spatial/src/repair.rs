@@ -16,7 +16,8 @@ use model::BBox;
 pub struct Repair {
     /// `None`: nothing valid is left.
     pub geometry: Option<Geometry<f64>>,
-    /// Points were dropped or the shape was changed. Turning a ring round to RFC 7946 does not count.
+    /// The geometry was not valid and was put right. Turning a ring round to RFC 7946 and leaving out repeated points
+    /// do not count: both are valid as they stand, and neither changes the shape.
     pub changed: bool,
     /// In English, for the read report: what was mended, or why nothing is left.
     pub reason: Option<String>,
@@ -104,14 +105,10 @@ fn single_or_multi(mut polygons: Vec<Polygon<f64>>) -> Option<Geometry<f64>> {
 }
 
 fn mend_line(mut line: LineString<f64>, notes: &mut Notes) -> Option<LineString<f64>> {
-    let before = line.0.len();
     line.0.dedup();
     if line.0.len() < 2 {
         notes.add("a line without length was dropped");
         return None;
-    }
-    if line.0.len() != before {
-        notes.add("repeated points were dropped");
     }
     Some(line)
 }
@@ -167,12 +164,8 @@ fn clean(polygons: Vec<Polygon<f64>>, notes: &mut Notes) -> Vec<Polygon<f64>> {
 }
 
 fn clean_ring(ring: LineString<f64>, notes: &mut Notes) -> Option<LineString<f64>> {
-    let before = ring.0.len();
     let mut points = ring.0;
     points.dedup();
-    if points.len() != before {
-        notes.add("repeated points were dropped");
-    }
     if points.len() > 1 && points.first() == points.last() {
         points.pop();
     }

@@ -1,6 +1,7 @@
 /**
- * Development only: a core that lives in the page, fed by dev/replay-server.ts. `?link=lost` shows the window without
- * its data centre, `?slow` answers late, `?job` runs a job. Vite leaves this folder out of a build.
+ * Development only: a core that lives in the page, fed by dev/replay-server.ts. Vite leaves this folder out of a build.
+ * `?link=lost` shows the window without its data centre, `?slow` answers late, `?job` runs a job,
+ * `?open=air_stations/air-trang-bang` starts for one feature.
  */
 import { match } from '../../shared/fold'
 import { recordOf } from '../batch'
@@ -55,7 +56,7 @@ class Replay implements Core {
     this.#start = {
       version: 'replay', home: '~/.local/share/toancanh', profile, layers, states: [], sources: this.#sources(),
       settings: { language: 'vi', theme: 'dark', text_scale: 1, epsg: null, layers: {}, camera: null, favourites: [] },
-      session: { name: '', role: 'guest' }, views: [], jobs: [],
+      session: { name: '', role: 'guest' }, views: [], jobs: [], open: this.#asked(),
     }
     this.#asks = {
       start: () => this.#first(),
@@ -106,6 +107,11 @@ class Replay implements Core {
     setInterval(() => this.#tick(), TICK_MS)
     if (this.#options.has('job')) this.#job()
     return Promise.resolve()
+  }
+
+  #asked(): FeatureRef | null {
+    const [layer, id] = this.#options.get('open')?.split('/') ?? []
+    return layer && id ? { layer, id } : null
   }
 
   #wait = () => new Promise((resolve) => setTimeout(resolve, this.#options.has('slow') ? 1_500 : 15))

@@ -5,6 +5,7 @@ mod links;
 mod stations;
 
 pub(crate) use links::Links;
+pub(crate) use stations::Writing;
 
 use crate::Desk;
 use crate::api::{Event, Failure, JobState, LiveSummary, SourcesInfo};
@@ -138,6 +139,10 @@ async fn tick(desk: Arc<Desk>) {
         ticks.tick().await;
         let now = desk.now();
         let changed = desk.links().judge(now);
+        if changed {
+            let remembering = desk.clone();
+            tokio::task::spawn_blocking(move || remembering.remember());
+        }
         desk.tell_changes(&mut summaries);
         // Times move with every answer; once a second is enough for them, a changed link is told at once.
         let due = told_at.is_none_or(|at| now.as_millisecond() - at.as_millisecond() >= 1_000);

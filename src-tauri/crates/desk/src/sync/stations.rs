@@ -4,7 +4,7 @@ use super::{after, seed_of};
 use crate::Desk;
 use crate::api::{Event, Failure, JobState};
 use crate::layers::Layer;
-use model::{LayerKind, LinkState, Observation, SourceSpec, Timestamp};
+use model::{LayerId, LayerKind, LinkState, Observation, SourceSpec, Timestamp};
 use parking_lot::Mutex;
 use sources::{Backoff, FetchError, ServerEvent, Url, sensorthings};
 use std::collections::HashMap;
@@ -127,42 +127,72 @@ async fn take(desk: &Arc<Desk>, observations: Vec<Observation>) {
     write(desk, observations).await;
 }
 
-/// Writes observations to the history; a failure is told once, because the next one will be the same.
+/// What the writer remembers between writes.
+#[derive(Default)]
+pub(crate) struct Writing {
+    /// Layer and feature of frequent layers → when a value was last written, in Unix seconds.
+    written: HashMap<(LayerId, String), i64>,
+    /// The code of the last failure told: the next one will be the same, and once is enough.
+    told: Option<String>,
+}
+
+/// Writes observations to the history.
 async fn write(desk: &Arc<Desk>, observations: Vec<Observation>) {
-    let observations: Vec<Observation> = thinned(desk, observations);
+    let observations = desk.worth_keeping(observations);
     if observations.is_empty() {
         return;
     }
     let writing = desk.clone();
-    let outcome = tokio::task::spawn_blocking(move || writing.history().record(&observations)).await;
-    if let Ok(Err(error)) = outcome {
-        static TOLD: Mutex<Option<String>> = Mutex::new(None);
-        let failure = desk.store_failure(&error);
-        if TOLD.lock().replace(failure.code.clone()).as_ref() != Some(&failure.code) {
-            desk.tell(&Event::Notice { failure, serious: true });
-        }
-    }
+    // A task that was cut off wrote all or nothing.
+    let _ = tokio::task::spawn_blocking(move || writing.keep(&observations)).await;
 }
 
-/// Drops what the history need not keep: of frequent layers, all but a word every ten minutes a feature.
-fn thinned(desk: &Desk, observations: Vec<Observation>) -> Vec<Observation> {
-    static WRITTEN: Mutex<Option<HashMap<(model::LayerId, String), i64>>> = Mutex::new(None);
-    let mut written = WRITTEN.lock();
-    let written = written.get_or_insert_with(HashMap::new);
-    let keep = |observation: &Observation| {
-        let interval = desk.profile().layer(observation.layer.as_str()).and_then(|spec| spec.interval);
-        if interval.is_none_or(|interval| interval.as_secs() >= HISTORY_INTERVAL_SECS) {
-            return true;
+impl Desk {
+    fn keep(&self, observations: &[Observation]) {
+        let Err(error) = self.history().record(observations) else {
+            self.writing().lock().told = None;
+            return;
+        };
+        let failure = self.store_failure(&error);
+        if self.writing().lock().told.replace(failure.code.clone()).as_ref() != Some(&failure.code) {
+            self.tell(&Event::Notice { failure, serious: true });
         }
-        let key = (observation.layer.clone(), observation.feature.clone());
-        let at = observation.measured_at.as_second();
-        let due = written.get(&key).is_none_or(|last| at - last >= SPARSE_EVERY_SECS);
-        if due {
-            written.insert(key, at);
+    }
+
+    fn is_frequent(&self, layer: &LayerId) -> bool {
+        let interval = self.profile().layer(layer.as_str()).and_then(|spec| spec.interval);
+        interval.is_some_and(|interval| interval.as_secs() < HISTORY_INTERVAL_SECS)
+    }
+
+    /// Leaves out what the history need not keep: of frequent layers, all but a word every ten minutes a feature.
+    fn worth_keeping(&self, mut observations: Vec<Observation>) -> Vec<Observation> {
+        let mut writing = self.writing().lock();
+        observations.retain(|observation| {
+            if !self.is_frequent(&observation.layer) {
+                return true;
+            }
+            let key = (observation.layer.clone(), observation.feature.clone());
+            let at = observation.measured_at.as_second();
+            let due = writing.written.get(&key).is_none_or(|last| at - last >= SPARSE_EVERY_SECS);
+            if due {
+                writing.written.insert(key, at);
+            }
+            due
+        });
+        observations
+    }
+
+    /// Writes the last word of every feature of the frequent layers, so that the next start knows when each was last
+    /// seen. Called when the line is lost and when the program ends.
+    pub fn remember(&self) {
+        let mut observations = Vec::new();
+        for (layer, overlay) in self.live().lock().iter() {
+            if self.is_frequent(layer) {
+                observations.extend(overlay.last_words());
+            }
         }
-        due
-    };
-    observations.into_iter().filter(keep).collect()
+        self.keep(&observations);
+    }
 }
 
 /// Fills the hours before the program started, so that indices and charts are there at once; then forgets the old.

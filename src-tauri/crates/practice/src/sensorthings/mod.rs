@@ -125,11 +125,7 @@ impl Answer<'_> {
                 Some(id) => Target::One(self.member(&found, id).ok_or_else(|| nothing("no such entity"))?),
             });
         }
-        match target {
-            // Relations lead to what exists; ids were checked. Only the way in by id of an observation needs a look.
-            Some(target) => Ok(target),
-            None => Err(nothing("a path is missing")),
-        }
+        target.ok_or_else(|| nothing("a path is missing"))
     }
 
     fn member(&self, target: &Target, id: u64) -> Option<Key> {

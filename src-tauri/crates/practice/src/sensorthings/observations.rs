@@ -110,7 +110,7 @@ fn bounds(
     let time = comparison.time().ok_or_else(|| {
         Trouble::bad(format!("$filter: {} is compared with a time, for example 2026-11-23T00:00:00Z", comparison.path))
     })?;
-    // In tenths of a microsecond would be overkill: measurements fall on whole seconds, delays on milliseconds.
+    // In nanoseconds: a time between two measurements must not round onto one of them.
     let nanos = time.as_nanosecond() - i128::from(delay_ms) * 1_000_000;
     let step = i128::from(station.interval_ms) * 1_000_000;
     let narrow = |index: i128| i64::try_from(index).unwrap_or(if index < 0 { i64::MIN } else { i64::MAX });

@@ -29,12 +29,12 @@ pub(crate) fn is_temperature(code: &str) -> bool {
 pub(super) fn water(code: &str) -> Usual {
     match code {
         "ph" => (6.3, 7.6, Rhythm::Afternoon),
-        "do" => (3.0, 6.5, Rhythm::Afternoon),
-        "cod" => (8.0, 22.0, Rhythm::None),
-        "bod" | "bod5" => (2.5, 7.5, Rhythm::None),
+        "do" => (4.9, 6.8, Rhythm::Afternoon),
+        "cod" => (7.0, 15.6, Rhythm::None),
+        "bod" | "bod5" => (2.5, 6.2, Rhythm::None),
         "toc" => (3.0, 9.0, Rhythm::None),
         "tss" | "ss" => (15.0, 60.0, Rhythm::None),
-        "nh4" | "nh4n" | "amoni" | "ammonium" => (0.05, 0.34, Rhythm::None),
+        "nh4" | "nh4n" | "amoni" | "ammonium" => (0.05, 0.31, Rhythm::None),
         "no3" | "no3n" | "nitrate" => (0.3, 3.0, Rhythm::None),
         "no2" | "no2n" => (0.005, 0.05, Rhythm::None),
         "po4" | "po4p" | "tp" => (0.03, 0.2, Rhythm::None),

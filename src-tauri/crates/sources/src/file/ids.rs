@@ -17,7 +17,8 @@ pub(super) struct Ids {
 
 impl Ids {
     /// Chooses by the first rows: a property counts as a key only if every row has it and no value stands twice (`code`
-    /// is a key for communes, but a land use for planning zones).
+    /// is a key for communes, but a land use for planning zones). One that is called `id` means to be a key: there, a
+    /// value that stands twice is a fault of that row, as long as most values stand once.
     pub(super) fn choose(options: &ReadOptions, head: &[Row]) -> Self {
         let seen = HashMap::new();
         if let Some(name) = &options.id_field {
@@ -25,9 +26,11 @@ impl Ids {
         }
         let without: Vec<&Row> = head.iter().filter(|row| row.id.is_none()).collect();
         let is_key = |name: &str| {
-            let mut values = HashSet::new();
-            !without.is_empty()
-                && without.iter().all(|row| key_of(&row.properties, name).is_some_and(|(_, key)| values.insert(key)))
+            let keys: Option<Vec<String>> =
+                without.iter().map(|row| key_of(&row.properties, name).map(|(_, key)| key)).collect();
+            let Some(keys) = keys.filter(|keys| !keys.is_empty()) else { return false };
+            let distinct = keys.iter().collect::<HashSet<_>>().len();
+            distinct == keys.len() || (name == "id" && distinct * 2 > keys.len())
         };
         let property = CANDIDATES.into_iter().find(|name| is_key(name)).map(str::to_owned);
         Self { property, asked: false, seen }

@@ -13,6 +13,8 @@ pub(super) struct Placer {
     pub(super) swapped: bool,
     to: ToWgs84,
     province: BBox,
+    /// The province with a margin: a swapped position in it was meant for here.
+    around: BBox,
     /// A sample of grid positions, for the question whether the meridian is the right one.
     sample: Vec<GridCoord>,
     pub(super) outside: u64,
@@ -25,6 +27,7 @@ pub(super) struct Misplaced {
     pub(super) reason: String,
 }
 
+const EARTH: BBox = BBox { west: -180.0, south: -90.0, east: 180.0, north: 90.0 };
 const SAMPLE: usize = 2_000;
 /// Degrees around the province within which a swapped position still counts as meant for here.
 const MARGIN_DEG: f64 = 1.0;
@@ -62,7 +65,7 @@ impl Placer {
             epsg,
             reason: error.to_string(),
         })?;
-        let placer = Self { epsg, swapped: false, to, province: wide, sample: Vec::new(), outside: 0 };
+        let placer = Self { epsg, swapped: false, to, province: p, around: wide, sample: Vec::new(), outside: 0 };
         placer.check_unit(path, options, stated, head)?;
         Ok(placer)
     }
@@ -104,12 +107,15 @@ impl Placer {
 
     /// True if the row lies far away as it stands, but in the province with its axes changed over.
     pub(super) fn is_swapped(&self, geometry: &Geometry<f64>) -> bool {
-        let raw = geometry_bbox(geometry);
-        if raw.is_empty() || self.box_of(raw).is_some_and(|b| b.intersects(&self.province)) {
+        self.is_swapped_box(geometry_bbox(geometry))
+    }
+
+    fn is_swapped_box(&self, raw: BBox) -> bool {
+        if raw.is_empty() || self.box_of(raw).is_some_and(|b| b.intersects(&self.around)) {
             return false;
         }
         let turned = BBox { west: raw.south, south: raw.west, east: raw.north, north: raw.east };
-        self.box_of(turned).is_some_and(|b| b.intersects(&self.province))
+        self.box_of(turned).is_some_and(|b| b.intersects(&self.around))
     }
 
     /// The box in degrees by its corners; `None` when a corner is no position in the system.
@@ -131,13 +137,19 @@ impl Placer {
                 reason: "a coordinate is not a finite number".into(),
             });
         }
-        let mut swap_hint = false;
         if self.swapped {
             swap_axes(geometry);
-        } else if self.is_swapped(geometry) {
-            swap_hint = true;
         }
-        if swap_hint {
+        let raw = geometry_bbox(geometry);
+        // The usual case needs no more than this one look.
+        if self.epsg == 4326
+            && raw.intersects(&self.province)
+            && EARTH.contains(raw.west, raw.south)
+            && EARTH.contains(raw.east, raw.north)
+        {
+            return Ok(());
+        }
+        if !self.swapped && self.is_swapped_box(raw) {
             let c = first_coord(geometry);
             return Err(Misplaced {
                 code: "swapped_axes",
@@ -150,7 +162,6 @@ impl Placer {
         {
             self.sample.push(GridCoord { east_m: c.x, north_m: c.y });
         }
-        let raw = geometry_bbox(geometry);
         self.to.apply(geometry).map_err(|error| Misplaced {
             code: "coordinate_range",
             value: offending(raw),
@@ -178,15 +189,8 @@ impl Placer {
         if self.outside > 0 {
             out.push(format!("outside_province: {} of {accepted} rows lie outside the province", self.outside));
         }
-        let p = self.province;
-        let tight = BBox {
-            west: p.west + MARGIN_DEG,
-            south: p.south + MARGIN_DEG,
-            east: p.east - MARGIN_DEG,
-            north: p.north - MARGIN_DEG,
-        };
         let mixup = Vn2000::from_epsg(self.epsg)
-            .and_then(|grid| geodesy::guess_vn2000_mixup(&self.sample, grid, Extent::BBox(tight)));
+            .and_then(|grid| geodesy::guess_vn2000_mixup(&self.sample, grid, Extent::BBox(self.province)));
         if let Some(mixup) = mixup {
             out.push(format!(
                 "crs_mixup: with EPSG:{} only {:.0} % of the rows lie in the province, with EPSG:{} {:.0} %; the two are {:.0} km apart, check the central meridian",

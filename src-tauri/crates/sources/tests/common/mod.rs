@@ -1,5 +1,5 @@
 //! Shared by the tests: files in a temporary folder, read back in one call.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use model::{BBox, Feature};
 use sources::{Continue, ReadError, ReadOptions, ReadSummary, read_file};

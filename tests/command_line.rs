@@ -1,0 +1,309 @@
+//! `toancanhctl` as people and scripts run it: the contract's shapes, bad input, full disks, corrupt caches.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The program beside this test; `make test` builds it first.
+fn program() -> PathBuf {
+    let exe = std::env::current_exe().unwrap();
+    let program = exe.parent().and_then(Path::parent).unwrap().join("toancanhctl");
+    assert!(program.exists(), "{} is not built; run: cargo build -p toancanhctl", program.display());
+    program
+}
+
+fn run(home: &Path, args: &[&str]) -> Output {
+    Command::new(program()).arg("--home").arg(home).args(args).env_remove("TOANCANH_PRACTICE").output().unwrap()
+}
+
+fn json(home: &Path, args: &[&str]) -> Value {
+    let mut all = vec!["--json"];
+    all.extend(args);
+    let output = run(home, &all);
+    assert!(output.status.success(), "{args:?}: {output:?}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}: {output:?}"))
+}
+
+/// The failure of a call that must end with status 1, one JSON document and no panic.
+fn failure(home: &Path, args: &[&str]) -> Value {
+    let mut all = vec!["--json"];
+    all.extend(args);
+    let output = run(home, &all);
+    assert_eq!(output.status.code(), Some(1), "{args:?}: {output:?}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let message = answer["error"]["message"].as_str().unwrap().to_owned();
+    assert!(!message.starts_with("error.") && !message.is_empty(), "no sentence: {answer}");
+    answer["error"].clone()
+}
+
+fn home() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    json(dir.path(), &["init"]);
+    dir
+}
+
+fn communes(home: &Path) -> Value {
+    let layers = json(home, &["layers"]);
+    layers.as_array().unwrap().iter().find(|layer| layer["id"] == "communes").unwrap().clone()
+}
+
+/// Test-only data that is read where it lies and never copied into the repository.
+fn shared(name: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("SKIPPED: {name} is test-only data in ../shared/data, which is not on this machine");
+    None
+}
+
+#[test]
+fn init_makes_a_home_and_leaves_one_that_exists() {
+    let home = home();
+    let again = json(home.path(), &["init"]);
+    assert_eq!(again["made"], false);
+    let layers = json(home.path(), &["layers"]);
+    let ids: Vec<_> = layers.as_array().unwrap().iter().map(|layer| layer["id"].as_str().unwrap()).collect();
+    for id in ["communes", "cameras", "air_stations", "schools", "clinics", "planning_zones"] {
+        assert!(ids.contains(&id), "{id}");
+    }
+    let communes = communes(home.path());
+    assert_eq!((communes["features"].as_u64(), communes["sample"].as_bool()), (Some(96), Some(true)));
+    assert_eq!(communes["bbox"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn real_communes_replace_the_diagram() {
+    let Some(file) = shared("communes_2025.geojson") else { return };
+    let home = home();
+    let before = communes(home.path())["version"].as_u64();
+    let summary = json(home.path(), &["import", file.to_str().unwrap(), "--layer", "communes"]);
+    assert_eq!((summary["accepted"].as_u64(), summary["rejected"].as_u64()), (Some(96), Some(0)), "{summary}");
+    assert_eq!(summary["crs"], "EPSG:4326");
+    let after = communes(home.path());
+    assert_eq!(after["features"], 96);
+    assert_eq!(after["sample"], false);
+    assert_eq!(after["source"], "communes_2025.geojson");
+    assert!(after["version"].as_u64() > before);
+    let hit = json(home.path(), &["query", "communes", "--at", "106.129,11.304"]);
+    assert_eq!(hit["numberMatched"], 1, "{hit}");
+    for name in ["roads_ne10m:roads", "rivers_gshhg:rivers", "province_2025_generalised:outline"] {
+        let (file, layer) = name.split_once(':').unwrap();
+        let Some(file) = shared(&format!("{file}.geojson")) else { return };
+        let summary = json(home.path(), &["import", file.to_str().unwrap(), "--layer", layer]);
+        assert_eq!(summary["rejected"], 0, "{summary}");
+    }
+}
+
+#[test]
+fn export_and_import_give_the_same_layer() {
+    let home = home();
+    for ending in ["geojson", "geojsonl", "gpkg", "csv"] {
+        let file = home.path().join(format!("schools.{ending}"));
+        let file = file.to_str().unwrap();
+        assert_eq!(json(home.path(), &["export", "schools", "-o", file])["features"], 1012, "{ending}");
+        let summary = json(home.path(), &["import", file, "--layer", &format!("copy_{ending}")]);
+        assert_eq!(
+            (summary["accepted"].as_u64(), summary["rejected"].as_u64()),
+            (Some(1012), Some(0)),
+            "{ending}: {summary}"
+        );
+        let copy =
+            json(home.path(), &["query", &format!("copy_{ending}"), "--where", "level = 'thcs'", "--limit", "1"]);
+        let original = json(home.path(), &["query", "schools", "--where", "level = 'thcs'", "--limit", "1"]);
+        assert_eq!(copy["numberMatched"], original["numberMatched"], "{ending}");
+    }
+}
+
+#[test]
+fn search_folds_marks_and_ranks_exact_ones_first() {
+    let home = home();
+    let hits = json(home.path(), &["search", "tram khi trang"]);
+    assert_eq!(hits[0]["name"], "Trạm khí Trảng Bàng");
+    let placed =
+        |text: &str| json(home.path(), &["search", text, "--limit", "5"])[0]["name"].as_str().unwrap().to_owned();
+    assert_eq!(placed("Hòa Thành"), placed("hoà thành"));
+}
+
+#[test]
+fn queries_answer_in_geodesic_metres_nearest_first() {
+    let home = home();
+    let hits = json(home.path(), &["query", "schools", "--near", "106.1,11.3", "--nearest", "5"]);
+    let distances: Vec<f64> =
+        hits["features"].as_array().unwrap().iter().map(|f| f["properties"]["distance_m"].as_f64().unwrap()).collect();
+    assert_eq!(distances.len(), 5);
+    assert!(distances.is_sorted());
+    let within = json(home.path(), &["query", "schools", "--near", "106.1,11.3", "--within", "2000"]);
+    assert!(
+        within["features"].as_array().unwrap().iter().all(|f| f["properties"]["distance_m"].as_f64() <= Some(2000.0))
+    );
+    let error = failure(home.path(), &["query", "schools", "--where", "level ="]);
+    assert_eq!(error["code"], "bad_filter");
+}
+
+#[test]
+fn tiles_are_written_one_by_one_and_as_archive() {
+    let home = home();
+    let tile = home.path().join("t.mvt");
+    assert!(
+        json(home.path(), &["tile", "communes", "9/407/239", "-o", tile.to_str().unwrap()])["bytes"].as_u64()
+            > Some(500)
+    );
+    let archive = home.path().join("t.pmtiles");
+    let written = json(home.path(), &["tiles", "communes", "-o", archive.to_str().unwrap(), "--zoom", "6-9"]);
+    assert!(written["tiles"].as_u64() > Some(4), "{written}");
+    assert!(std::fs::read(&archive).unwrap().starts_with(b"PMTiles\x03"));
+}
+
+#[test]
+fn bad_input_is_a_sentence_and_the_layer_stays() {
+    let home = home();
+    let before = communes(home.path());
+    let dir = home.path().join("bad");
+    std::fs::create_dir(&dir).unwrap();
+    let feature = |x: &str, y: &str| {
+        format!(
+            r#"{{"type":"Feature","id":"{x}","properties":{{"name":"a"}},"geometry":{{"type":"Point","coordinates":[{x},{y}]}}}}"#
+        )
+    };
+    let collection = |features: &str| format!(r#"{{"type":"FeatureCollection","features":[{features}]}}"#);
+    let whole = collection(&[feature("106.1", "11.3"), feature("106.2", "11.4")].join(","));
+    let cases: Vec<(&str, Vec<u8>, &str)> = vec![
+        ("truncated.geojson", whole.as_bytes()[..whole.len() - 30].to_vec(), "truncated"),
+        ("empty.geojson", Vec::new(), "empty_file"),
+        ("picture.geojson", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec(), "wrong_format"),
+        ("nan.geojson", collection(&feature("NaN", "11.3")).into_bytes(), ""),
+        ("far.geojson", collection(&feature("1060", "11.3")).into_bytes(), "nothing_accepted"),
+        (
+            "latin.geojson",
+            [
+                b"{\"type\":\"FeatureCollection\",\"features\":[{\"type\":\"Feature\",\"properties\":{\"name\":\""
+                    .as_slice(),
+                &[0xC3, 0x28, 0xFF],
+                b"\"},\"geometry\":{\"type\":\"Point\",\"coordinates\":[106.1,11.3]}}]}",
+            ]
+            .concat(),
+            "",
+        ),
+        ("deep.geojson", [b"[".repeat(200_000)].concat(), ""),
+    ];
+    for (name, bytes, code) in cases {
+        let file = dir.join(name);
+        std::fs::write(&file, bytes).unwrap();
+        let error = failure(home.path(), &["import", file.to_str().unwrap(), "--layer", "communes"]);
+        assert!(code.is_empty() || error["code"] == code, "{name}: {error}");
+        assert_eq!(communes(home.path()), before, "{name}");
+    }
+    assert_eq!(failure(home.path(), &["import", dir.to_str().unwrap(), "--layer", "communes"])["code"], "directory");
+    assert_eq!(failure(home.path(), &["import", "/no/such/file", "--layer", "communes"])["code"], "not_found");
+    assert_eq!(failure(home.path(), &["import", "/etc/hostname", "--layer", "Communes"])["code"], "bad_layer_id");
+    let wrong_usage = run(home.path(), &["import"]);
+    assert_eq!(wrong_usage.status.code(), Some(2));
+}
+
+#[test]
+fn swapped_axes_of_a_whole_file_are_put_right_with_a_warning() {
+    let home = home();
+    let file = home.path().join("swapped.csv");
+    std::fs::write(&file, "id,name,lon,lat\na,A,11.3,106.1\nb,B,11.2,106.2\n").unwrap();
+    let summary = json(home.path(), &["import", file.to_str().unwrap(), "--layer", "swapped"]);
+    assert_eq!(summary["accepted"], 2);
+    assert_eq!(summary["warnings"].as_array().unwrap().len(), 1, "{summary}");
+    let hit = json(home.path(), &["query", "swapped", "--near", "106.1,11.3", "--within", "10"]);
+    assert_eq!(hit["numberMatched"], 1);
+}
+
+#[test]
+fn rejected_rows_are_kept_with_their_reason() {
+    let home = home();
+    let file = home.path().join("mixed.csv");
+    std::fs::write(&file, "id,name,lon,lat\na,A,106.1,11.3\nb,B,1060,11.3\nc,C,106.2,11.4\na,D,106.3,11.4\n").unwrap();
+    let file = file.to_str().unwrap();
+    let summary = json(home.path(), &["import", file, "--layer", "mixed"]);
+    assert_eq!((summary["accepted"].as_u64(), summary["rejected"].as_u64()), (Some(2), Some(2)), "{summary}");
+    let rejected = std::fs::read_to_string(summary["rejected_file"].as_str().unwrap()).unwrap();
+    assert!(rejected.contains("coordinate_range") && rejected.contains("duplicate_id"), "{rejected}");
+    assert!(rejected.lines().nth(1).unwrap().starts_with("3,"), "{rejected}");
+    let error = failure(home.path(), &["import", file, "--layer", "mixed", "--on-error", "abort"]);
+    assert_eq!(error["code"], "coordinate_range");
+}
+
+#[test]
+fn corrupt_cache_is_set_aside_and_rebuilt() {
+    let home = home();
+    let cache = home.path().join("province.gpkg");
+    for name in ["province.gpkg-wal", "province.gpkg-shm"] {
+        let _ = std::fs::remove_file(home.path().join(name));
+    }
+    std::fs::write(&cache, b"this is no database, and never was one; it only has the name of one").unwrap();
+    assert_eq!(communes(home.path())["features"], 96);
+    let aside = std::fs::read_dir(home.path()).unwrap().flatten();
+    assert!(aside.into_iter().any(|entry| entry.file_name().to_string_lossy().contains(".corrupt-")));
+}
+
+#[test]
+fn unwritable_home_and_full_disk_are_sentences() {
+    let root = std::env::var("USER").as_deref() == Ok("root") || Path::new("/root").read_dir().is_ok();
+    assert_eq!(failure(Path::new("/proc/no-home"), &["init"])["code"], "not_writable");
+    if !root {
+        eprintln!("SKIPPED: a full disk needs root for its tmpfs");
+        return;
+    }
+    let mount = tempfile::tempdir().unwrap();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(mount.path()).status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: no tmpfs can be mounted here");
+        return;
+    }
+    let output = run(&mount.path().join("home"), &["--json", "init"]);
+    let _ = Command::new("umount").arg(mount.path()).status();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let error: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(["disk_full", "not_writable"].contains(&error["error"]["code"].as_str().unwrap()), "{error}");
+}
+
+#[test]
+fn two_gigabytes_in_one_line_stay_out_of_memory() {
+    let home = home();
+    let file = home.path().join("line.geojson");
+    let sparse = std::fs::File::create(&file).unwrap();
+    sparse.set_len(2 << 30).unwrap();
+    // 1 GB of address space: reading the line whole would fail, loudly.
+    let limited = format!(
+        "ulimit -v 1500000; exec {} --json --home {} import {} --layer communes",
+        program().display(),
+        home.path().display(),
+        file.display()
+    );
+    let output = Command::new("sh").args(["-c", &limited]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(communes(home.path())["features"], 96);
+}
+
+#[test]
+fn ogrinfo_and_the_validator_accept_the_cache() {
+    let home = home();
+    let cache = home.path().join("province.gpkg");
+    match Command::new("ogrinfo").args(["-ro", "-q"]).arg(&cache).output() {
+        Ok(output) => {
+            let listed = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(listed.contains("communes") && listed.contains("air_stations"), "{listed}");
+        }
+        Err(_) => eprintln!("SKIPPED: ogrinfo (gdal-bin) is not installed"),
+    }
+    let Some(python) = std::env::var_os("GPKG_VALIDATOR_PYTHON") else {
+        eprintln!("SKIPPED: the GeoPackage validator runs under make test FULL=1");
+        return;
+    };
+    let output = Command::new(python).args(["-m", "osgeo_utils.samples.validate_gpkg"]).arg(&cache).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

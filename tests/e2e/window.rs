@@ -1,0 +1,97 @@
+//! One window under WebDriver.
+
+use crate::programs::{DRIVER_PORT, Programs};
+use fantoccini::{Client, ClientBuilder, Locator};
+use serde_json::{Map, Value, json};
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+pub struct Window {
+    client: Client,
+    pictures: PathBuf,
+}
+
+impl Window {
+    pub async fn open(programs: &Programs, home: &Path, practice_url: &str) -> Result<Self> {
+        let mut capabilities = Map::new();
+        capabilities.insert(
+            "tauri:options".into(),
+            json!({
+                "application": programs.app,
+                "args": ["--home", home, "--practice", practice_url],
+            }),
+        );
+        let client = ClientBuilder::native()
+            .capabilities(capabilities)
+            .connect(&format!("http://127.0.0.1:{DRIVER_PORT}"))
+            .await?;
+        Ok(Self { client, pictures: programs.pictures.clone() })
+    }
+
+    pub async fn title(&self) -> Result<String> {
+        Ok(self.client.title().await?)
+    }
+
+    /// Waits until something in the page matches.
+    pub async fn wait(&self, selector: &str, patience: Duration) -> Result<()> {
+        let script = format!("return document.querySelector({}) !== null", json!(selector));
+        if self.until_true(&script, patience).await {
+            return Ok(());
+        }
+        let _ = self.picture("failed").await;
+        Err(format!("{selector} did not come within {patience:?}; see target/e2e/failed.png").into())
+    }
+
+    pub async fn until_true(&self, script: &str, patience: Duration) -> bool {
+        let started = Instant::now();
+        loop {
+            if matches!(self.client.execute(script, Vec::new()).await, Ok(Value::Bool(true))) {
+                return true;
+            }
+            if started.elapsed() > patience {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    pub async fn number(&self, script: &str) -> Result<f64> {
+        self.client.execute(script, Vec::new()).await?.as_f64().ok_or_else(|| "not a number".into())
+    }
+
+    pub async fn click(&self, selector: &str) -> Result<()> {
+        Ok(self.client.find(Locator::Css(selector)).await?.click().await?)
+    }
+
+    pub async fn type_text(&self, selector: &str, text: &str) -> Result<()> {
+        Ok(self.client.find(Locator::Css(selector)).await?.send_keys(text).await?)
+    }
+
+    /// Sends one key, as WebDriver writes keys.
+    pub async fn press(&self, selector: &str, key: &str) -> Result<()> {
+        self.type_text(selector, key).await
+    }
+
+    pub async fn text(&self, selector: &str) -> Result<String> {
+        Ok(self.client.find(Locator::Css(selector)).await?.text().await?)
+    }
+
+    /// Flights of the camera, fades and the last tiles.
+    pub async fn settle(&self) {
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+    }
+
+    /// Keeps a picture of the window, for people to look at.
+    pub async fn picture(&self, name: &str) -> Result<()> {
+        let png = self.client.screenshot().await?;
+        std::fs::write(self.pictures.join(format!("{name}.png")), png)?;
+        Ok(())
+    }
+
+    pub async fn close(self) -> Result<()> {
+        Ok(self.client.close().await?)
+    }
+}
