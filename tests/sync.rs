@@ -88,7 +88,7 @@ async fn faults_cost_a_try_and_never_the_layer() {
         ("status", Fault::Status { code: 429, retry_after: Some(Duration::from_secs(2)) }),
     ];
     for (code, fault) in faults {
-        centre.faults().set("/ogc", fault.clone(), None);
+        centre.faults().set("/ogc", fault, None);
         let failure = desk.sync_once(Some("features")).await.unwrap_err();
         assert!(failure.code == code || failure.code == "reset", "{fault:?}: {failure:?}");
         assert!(!failure.message.starts_with("error."), "no sentence for {}", failure.code);

@@ -45,6 +45,21 @@ impl Window {
         Err(format!("{selector} did not come within {patience:?}; see target/e2e/failed.png").into())
     }
 
+    /// Waits until an element holds a text.
+    pub async fn wait_text(&self, selector: &str, text: &str) -> Result<()> {
+        let script = format!(
+            "return document.querySelector({})?.textContent.includes({}) ?? false",
+            json!(selector),
+            json!(text)
+        );
+        if self.until_true(&script, Duration::from_secs(10)).await {
+            return Ok(());
+        }
+        let _ = self.picture("failed").await;
+        let found = self.text(selector).await.unwrap_or_default();
+        Err(format!("{selector} does not say {text:?} but {found:?}; see target/e2e/failed.png").into())
+    }
+
     pub async fn until_true(&self, script: &str, patience: Duration) -> bool {
         let started = Instant::now();
         loop {
