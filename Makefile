@@ -14,7 +14,7 @@ help:
 	@echo 'make run     builds and opens Toàn Cảnh (without a display: a picture in target/toancanh.png)'
 	@echo 'make test    all tests; FULL=1 adds the foreign tools'
 	@echo 'make build   the UI, toancanh and toancanhctl in release'
-	@echo 'make dist    a .deb, optimised (slow to build)'
+	@echo 'make dist    a .deb, fully optimised (slow to build)'
 
 ## Building ---------------------------------------------------------------
 
@@ -45,8 +45,7 @@ run: build
 	@.ci/open target/release/toancanh
 
 dist: system-run ui/dist/index.html
-	@cargo build --profile dist --locked -p toancanhctl
-	@cd ui && npx --no-install tauri build --config ../tauri.conf.json --bundles deb -- --profile dist
+	@ui/node_modules/.bin/tauri build --bundles deb -- --locked --profile dist
 
 ## Testing ----------------------------------------------------------------
 

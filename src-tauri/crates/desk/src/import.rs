@@ -33,6 +33,8 @@ pub struct ImportOptions {
     /// The first bad row ends it.
     pub abort: bool,
     pub mode: ImportMode,
+    /// The moment the content describes; absent: when the file was last changed.
+    pub as_of: Option<Timestamp>,
 }
 
 /// What an import did; the shape `toancanhctl import --json` prints.
@@ -62,7 +64,8 @@ impl Desk {
         let spec = self.profile().layer(layer.as_str()).cloned();
         let now = self.now();
         let modified = std::fs::metadata(file).ok().and_then(|meta| meta.modified().ok());
-        let as_of = modified.and_then(|at| Timestamp::try_from(at).ok()).map_or(now, |at| at.min(now));
+        let modified = modified.and_then(|at| Timestamp::try_from(at).ok());
+        let as_of = options.as_of.or(modified).map_or(now, |at| at.min(now));
         let name = file.file_name().map_or_else(|| file.to_string_lossy(), |name| name.to_string_lossy()).into_owned();
         let provenance = Provenance {
             source: name.clone(),
@@ -77,6 +80,23 @@ impl Desk {
         let summary = self.take_in(file, layer, spec.as_ref(), options, &provenance, progress)?;
         self.reload(layer)?;
         Ok(summary)
+    }
+
+    /// Takes an import back: the layer holds the profile's content again, and its source may refresh it; a layer that no
+    /// profile names is removed.
+    ///
+    /// # Errors
+    /// `no_layer`, or why the profile's file cannot be taken in; the layer is then as before.
+    pub fn restore(&self, layer: &LayerId) -> Result<(), Failure> {
+        match self.profile().layer(layer.as_str()) {
+            Some(spec) => self.import_profile_layer(spec)?,
+            None => {
+                if !self.cache().remove(layer).map_err(|error| self.store_failure(&error))? {
+                    return Err(self.failure("no_layer", [("layer", layer.as_str())]));
+                }
+            }
+        }
+        self.reload(layer)
     }
 
     /// Fills a layer from the profile's own file.
@@ -155,6 +175,9 @@ impl Desk {
                 ],
             ));
         }
+        // Sample features stay sample, whoever brings them.
+        let sample = provenance.sample || features.iter().any(is_sample);
+        let provenance = &Provenance { sample, ..provenance.clone() };
         let schema = schema_for(layer, spec, &summary.fields, &features);
         let accepted = u64::try_from(features.len()).unwrap_or(u64::MAX);
         self.write_layer(&schema, features, provenance, &options.mode)?;
@@ -277,6 +300,12 @@ fn schema_for(layer: &LayerId, spec: Option<&LayerSpec>, inferred: &[Field], fea
             srs_id: 4326,
         },
     }
+}
+
+/// A feature that says of itself that it was made up.
+pub(crate) fn is_sample(feature: &Feature) -> bool {
+    // GeoPackage and CSV may have made a number of the truth value.
+    matches!(feature.properties.get("sample"), Some(Value::Bool(true) | Value::Integer(1)))
 }
 
 /// A field made from a value that no schema declares.

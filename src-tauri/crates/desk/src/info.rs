@@ -5,7 +5,7 @@ use crate::api::{Event, Failure, LayerInfo, LayerStates, LiveSummary, ProfileInf
 use crate::args::{MovedArgs, NoArgs, ReadyArgs};
 use crate::layers::Layer;
 use crate::tiles::{TileAnswer, TileFigures};
-use model::{BBox, Freshness, LayerId};
+use model::{BBox, Freshness, LayerId, Provenance};
 
 impl Desk {
     pub(crate) async fn start(&self, _: NoArgs) -> Result<Start, Failure> {
@@ -71,7 +71,7 @@ impl Desk {
             Some(live) => freshness_of_counts(live),
             None => layer.freshness(now),
         };
-        let provenance = stored.map(|stored| stored.provenance.clone());
+        let provenance = stored.map(|stored| shown(&stored.provenance));
         LayerInfo {
             id: spec.id.clone(),
             kind: spec.kind,
@@ -137,7 +137,7 @@ impl Desk {
         all.iter().filter(|layer| layer.allowed(role)).filter_map(states).collect()
     }
 
-    /// The health of all sources.
+    /// The health of the sources that have an address; none at all means that this desk works from its cache alone.
     pub fn sources_info(&self) -> SourcesInfo {
         let newest = self.layers().all().iter().filter_map(|layer| self.live_summary(layer)?.as_of).max();
         self.links().info(self.profile(), newest, self.now())
@@ -233,6 +233,17 @@ impl Desk {
     pub fn bbox(&self) -> BBox {
         self.profile().bbox.into()
     }
+}
+
+/// Provenance as people see it: nobody is named as the owner of data that was made up in their place.
+pub(crate) fn shown(provenance: &Provenance) -> Provenance {
+    let mut shown = provenance.clone();
+    if shown.sample || shown.practice {
+        let in_place = crate::words::title("provider.in_place_of");
+        shown.provider.vi = in_place.vi.replace("{provider}", &provenance.provider.vi);
+        shown.provider.en = in_place.en.replace("{provider}", &provenance.provider.en);
+    }
+    shown
 }
 
 /// A live layer is as fresh as most of it: offline or never when all are, stale when more than half are not fresh.

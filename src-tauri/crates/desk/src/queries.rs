@@ -83,7 +83,7 @@ impl Desk {
         let now = self.now();
         let state = self.state_of(&layer, ordinal);
         let (readings, aqi, aqi_reason) = self.live_detail(&layer, &feature.id, now);
-        let provenance = layer.stored.as_ref().map(|stored| stored.provenance.clone());
+        let provenance = layer.stored.as_ref().map(|stored| crate::info::shown(&stored.provenance));
         let still = layer.spec.still.as_ref().map(|_| format!("still/{}/{}", layer.spec.id, feature.id));
         let length_m = match feature.geometry {
             geo_types::Geometry::LineString(_) | geo_types::Geometry::MultiLineString(_) => {
@@ -97,11 +97,7 @@ impl Desk {
             id: feature.id.clone(),
             ordinal,
             name: layer.name_of(ordinal),
-            sample: feature
-                .properties
-                .get("sample")
-                .is_some_and(|v| *v == Value::Bool(true) || *v == Value::Integer(1))
-                || provenance.as_ref().is_some_and(|p| p.sample),
+            sample: crate::import::is_sample(feature) || provenance.as_ref().is_some_and(|p| p.sample),
             practice: state.is_some() && self.live_is_practice(&layer),
             commune: self.commune_name(&layer, feature, point),
             attributes: attributes(&layer, feature),

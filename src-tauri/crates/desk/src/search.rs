@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn exact_marks_come_first() {
-        assert_eq!(ranked("Hóa", &["Hòa Thành", "Khánh Hóa", "Hoa Lư"]), ["Khánh Hóa", "Hòa Thành", "Hoa Lư"]);
+        assert_eq!(ranked("Hóa", &["Hòa Thành", "Khánh Hóa", "Hoa Lư"]), ["Khánh Hóa", "Hoa Lư", "Hòa Thành"]);
         assert_eq!(ranked("hoà", &["Hoa Lư", "Hòa Thành"]), ["Hòa Thành", "Hoa Lư"]);
     }
 

@@ -38,10 +38,10 @@ pub fn sentence(language: Language, key: &str, values: &BTreeMap<String, String>
     out
 }
 
-/// A text in both languages.
+/// A text in both languages, places unfilled.
 pub fn title(key: &str) -> Title {
-    let none = BTreeMap::new();
-    Title { vi: sentence(Language::Vi, key, &none), en: sentence(Language::En, key, &none) }
+    let text = |language| texts(language).get(key).cloned().unwrap_or_else(|| key.to_owned());
+    Title { vi: text(Language::Vi), en: text(Language::En) }
 }
 
 /// A failure with its sentence.

@@ -58,8 +58,8 @@ fn bad_cells_cost_their_row() {
     let text = "id,lon,lat,name\na,106.1,11.1,x\nb,NaN,11.1,x\nc,,11.1,x\nd,abc,11.1,x\ne,1060,11.1,x\nf,106.1\ng,106.1,11.1,x,y\na,106.1,11.1,x\n,,,\nh,inf,11.1,x\n\ni,106.1,11.1,\"x\ny\"\nj,106.1,11.1,x\n";
     let (summary, features) = read_bytes("a.csv", text).unwrap();
     let ids: Vec<(u64, &str)> = features.iter().map(|(row, feature)| (*row, feature.id.as_str())).collect();
-    // `a` stands twice, so `id` is no key here by itself.
-    assert_eq!(ids.len(), 4, "{ids:?}");
+    // A column called `id` means to be the key: the second `a` is a fault of its row.
+    assert_eq!(ids, [(2, "a"), (13, "i"), (15, "j")]);
     assert_eq!(
         rejected(&summary),
         [
@@ -69,6 +69,7 @@ fn bad_cells_cost_their_row() {
             (6, "coordinate_range"),
             (7, "column_count"),
             (8, "column_count"),
+            (9, "duplicate_id"),
             (11, "not_finite")
         ]
     );

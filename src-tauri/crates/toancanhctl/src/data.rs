@@ -3,7 +3,10 @@
 use crate::output::{Output, table};
 use clap::Args;
 use desk::api::{Failure, LayerInfo};
-use desk::{BBox, Desk, ExportOptions, ImportMode, ImportOptions, Kind, LayerId, Near, QueryOptions, TileAnswer, call};
+use desk::{
+    BBox, Desk, ExportOptions, ImportMode, ImportOptions, Kind, LayerId, Near, QueryOptions, TileAnswer, Timestamp,
+    call,
+};
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -42,6 +45,9 @@ pub struct ImportArgs {
     /// Features with the same KEY are replaced, others added.
     #[arg(long, value_name = "KEY")]
     upsert: Option<String>,
+    /// The day or moment the content describes [default: when the file was last changed].
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = moment)]
+    as_of: Option<Timestamp>,
 }
 
 #[derive(Args)]
@@ -85,6 +91,11 @@ pub struct QueryArgs {
 fn crs(text: &str) -> Result<u32, String> {
     let digits = text.strip_prefix("EPSG:").or_else(|| text.strip_prefix("epsg:")).unwrap_or(text);
     digits.parse().map_err(|_| format!("{text:?} is not EPSG:n, for example EPSG:9209"))
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let day = format!("{text}T00:00:00Z");
+    text.parse().or_else(|_| day.parse()).map_err(|_| format!("{text:?} is no date, for example 2026-11-01"))
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -168,6 +179,7 @@ pub fn import(desk: &Desk, args: &ImportArgs, out: &Output) -> Result<(), Failur
             (None, true) => ImportMode::Append,
             (None, false) => ImportMode::Replace,
         },
+        as_of: args.as_of,
     };
     let bar = out.bar(0, "{wide_bar} {bytes}/{total_bytes} {eta}");
     let summary = desk.import(&args.file, &layer, &options, &mut |done, total| {
@@ -185,6 +197,19 @@ pub fn import(desk: &Desk, args: &ImportArgs, out: &Output) -> Result<(), Failur
         lines.extend(summary.rejected_file.iter().map(|file| format!("rejected rows: {}", file.display())));
         lines.extend(summary.warnings.iter().map(|warning| format!("! {warning}")));
         lines
+    });
+    Ok(())
+}
+
+pub fn restore(desk: &Desk, layer: &str, out: &Output) -> Result<(), Failure> {
+    let id = layer_id(desk, layer)?;
+    desk.restore(&id)?;
+    let features = desk.layer_infos().iter().find(|info| info.id == id).map(|info| info.features);
+    out.result(&json!({"layer": id, "features": features}), || {
+        vec![
+            features
+                .map_or_else(|| format!("{id}: removed"), |count| format!("{id}: {count} features from the profile")),
+        ]
     });
     Ok(())
 }

@@ -6,7 +6,6 @@ use desk::{Desk, Options};
 use serde_json::json;
 
 pub async fn run(options: Options, out: &Output) -> Result<(), Failure> {
-    let practice_given = options.practice_url.is_some();
     let (desk, notices) = Desk::open(options)?;
     let mut findings = desk.check()?;
     findings.extend(notices.into_iter().map(|notice| desk::Finding {
@@ -14,20 +13,18 @@ pub async fn run(options: Options, out: &Output) -> Result<(), Failure> {
         ok: false,
         detail: notice.message,
     }));
-    if practice_given {
-        let _ = desk.sync_once(None).await;
-    }
-    for source in desk.sources_info().sources {
-        let detail = match (&source.last_error, source.answered_at) {
-            (Some(error), _) => error.clone(),
-            (None, Some(at)) => format!("answered {}", at.strftime("%H:%M:%SZ")),
-            (None, None) => "not asked: no practice data centre given (--practice URL)".to_owned(),
+    // What fails stands in the sources' health.
+    let _ = desk.sync_once(None).await;
+    let asked = desk.sources_info().sources;
+    for spec in &desk.profile().sources {
+        let health = asked.iter().find(|source| source.id == spec.id);
+        let (ok, detail) = match health.map(|source| (&source.last_error, source.answered_at)) {
+            None => (true, "not asked: it is part of the practice data centre (--practice URL)".to_owned()),
+            Some((Some(error), _)) => (false, error.clone()),
+            Some((None, Some(at))) => (true, format!("answered {}", at.strftime("%H:%M:%SZ"))),
+            Some((None, None)) => (false, "no answer".to_owned()),
         };
-        findings.push(desk::Finding {
-            subject: format!("source {}", source.id),
-            ok: source.last_error.is_none(),
-            detail,
-        });
+        findings.push(desk::Finding { subject: format!("source {}", spec.id), ok, detail });
     }
     let bad = findings.iter().filter(|finding| !finding.ok).count();
     out.result(&json!({"ok": bad == 0, "findings": findings}), || {

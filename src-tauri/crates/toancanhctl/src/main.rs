@@ -52,6 +52,8 @@ enum Command {
     Layers,
     /// Take a file into a layer, whole or not at all.
     Import(data::ImportArgs),
+    /// Take an import back: the profile's content returns, or the layer goes if no profile names it.
+    Restore { layer: String },
     /// Write a layer to a file: geojson, geojsonl, gpkg or csv, by the file's ending.
     Export(data::ExportArgs),
     /// Ask a layer; answers with a GeoJSON FeatureCollection.
@@ -142,6 +144,7 @@ async fn run(cli: &Cli, out: &Output) -> Result<(), Failure> {
         }
         Command::Layers => data::layers(&*open()?, out),
         Command::Import(args) => data::import(&*open()?, args, out),
+        Command::Restore { layer } => data::restore(&*open()?, layer, out),
         Command::Export(args) => data::export(&*open()?, args, out),
         Command::Query(args) => data::query(&*open()?, args, out),
         Command::Search { text, limit } => data::search(&open()?, text, *limit, out).await,

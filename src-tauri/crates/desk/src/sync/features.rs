@@ -33,7 +33,7 @@ pub(super) async fn once(desk: &Arc<Desk>, source: &SourceSpec) -> Result<u64, F
     try_once(desk, source).await.map_err(|trouble| match trouble {
         Trouble::Fetch(error) => {
             desk.links().failed(&source.id, &error.to_string(), super::answered(&error), desk.now(), None);
-            crate::failures::fetch(desk.language(), &source.url, &error)
+            crate::failures::fetch(desk.language(), &desk.links().address(source), &error)
         }
         Trouble::Local(failure) => failure,
     })

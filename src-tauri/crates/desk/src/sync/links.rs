@@ -41,7 +41,9 @@ impl Links {
             next_try_at: None,
             last_error: None,
         };
-        let all = Mutex::new(profile.sources.iter().map(link).collect());
+        // A source without an address is not asked, and not missed.
+        let all = profile.sources.iter().map(link).filter(|link: &Link| link.url.is_some()).collect();
+        let all = Mutex::new(all);
         Self { all, practice_url }
     }
 
@@ -52,6 +54,11 @@ impl Links {
 
     pub(crate) fn url(&self, source: &str) -> Option<Url> {
         self.all.lock().iter().find(|link| link.spec.id == source)?.url.clone()
+    }
+
+    /// A source's address for people to read.
+    pub(crate) fn address(&self, source: &SourceSpec) -> String {
+        self.url(&source.id).map_or_else(|| source.url.clone(), |url| url.to_string())
     }
 
     pub(crate) fn state(&self, source: &str) -> LinkState {
@@ -94,6 +101,14 @@ impl Links {
                 link.answered_at = Some(now);
                 link.failing_since = None;
             }
+        }
+    }
+
+    /// Counts every link that fails as lost, without waiting: for a single try, behind which no other comes.
+    pub(crate) fn give_up(&self, now: Timestamp) {
+        for link in self.all.lock().iter_mut().filter(|link| link.failing_since.is_some()) {
+            link.state = LinkState::Lost;
+            link.lost_at = link.lost_at.or(link.answered_at).or(Some(now));
         }
     }
 
@@ -146,7 +161,7 @@ impl Links {
             link,
             lost: u32::try_from(lost).unwrap_or(u32::MAX),
             as_of: newest.or_else(|| all.iter().filter_map(|link| link.answered_at).max()),
-            practice: all.iter().any(|link| link.spec.practice && link.url.is_some()),
+            practice: all.iter().any(|link| link.spec.practice),
             sources: all.iter().map(health).collect(),
         }
     }
@@ -253,6 +268,7 @@ mod tests {
     fn without_a_practice_data_centre_its_sources_have_no_address() {
         let links = Links::new(&profile(), None);
         assert!(links.url("features").is_none());
-        assert!(!links.info(&profile(), None, at(0)).practice);
+        let info = links.info(&profile(), None, at(0));
+        assert!(!info.practice && info.sources.is_empty());
     }
 }

@@ -76,6 +76,7 @@ impl Desk {
                 first_failure.get_or_insert(failure);
             }
         }
+        self.links().give_up(self.now());
         first_failure.map_or(Ok((layers, observations)), Err)
     }
 

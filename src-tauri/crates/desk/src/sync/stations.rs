@@ -52,10 +52,13 @@ pub(super) async fn run(desk: Arc<Desk>, source: SourceSpec) {
 }
 
 pub(super) async fn once(desk: &Arc<Desk>, source: &SourceSpec) -> Result<u64, Failure> {
-    catch_up(desk, source).await.map_err(|error| {
+    let taken = catch_up(desk, source).await.map_err(|error| {
         desk.links().failed(&source.id, &error.to_string(), super::answered(&error), desk.now(), None);
-        crate::failures::fetch(desk.language(), &source.url, &error)
-    })
+        crate::failures::fetch(desk.language(), &desk.links().address(source), &error)
+    })?;
+    // Without the hours before, an air station has no index.
+    backfill(desk.clone(), source.clone()).await;
+    Ok(taken)
 }
 
 fn layers_of(desk: &Desk, source: &SourceSpec) -> Vec<Arc<Layer>> {
