@@ -45,7 +45,7 @@ run: build
 	@.ci/open target/release/toancanh
 
 dist: system-run ui/dist/index.html
-	@ui/node_modules/.bin/tauri build --bundles deb -- --locked --profile dist
+	@npm exec --yes --package=@tauri-apps/cli@2.12.5 -- tauri build --bundles deb -- --locked --profile dist
 
 ## Testing ----------------------------------------------------------------
 
