@@ -2,10 +2,13 @@
 
 use crate::api::{SavedView, Settings};
 use model::{Profile, ProfileError, Role, Session};
+use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 include!(concat!(env!("OUT_DIR"), "/built_in_profile.rs"));
 
@@ -28,6 +31,8 @@ pub enum HomeError {
 #[derive(Clone, Debug)]
 pub struct Home {
     root: PathBuf,
+    /// Held while `people.json` is read, changed and written: of two changes at once none is lost.
+    changing_people: Arc<Mutex<()>>,
 }
 
 /// The people side of a home: PIN hashes by role (Argon2id) and who sat here last.
@@ -40,7 +45,7 @@ pub struct People {
 
 impl Home {
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self { root: root.to_owned(), changing_people: Arc::default() }
     }
 
     /// The platform's data directory for this program.
@@ -154,14 +159,37 @@ impl Home {
         self.write_json("views.json", &views)
     }
 
-    pub fn people(&self) -> People {
-        self.read_json("people.json")
+    /// Who may sit here. No file means that nobody has set a PIN yet; a file that cannot be read does not: it may hold
+    /// the PINs that keep people out.
+    ///
+    /// # Errors
+    /// [`HomeError::NotReadable`]; the file stays as it is.
+    pub fn people(&self) -> Result<People, HomeError> {
+        let path = self.people_file();
+        let wrong = |reason: String| HomeError::NotReadable { path: path.clone(), reason };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => serde_json::from_str(&text).map_err(|error| wrong(error.to_string())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(People::default()),
+            Err(error) => Err(wrong(error.to_string())),
+        }
     }
 
+    /// Changes who may sit here. A file that cannot be read is never written over.
+    ///
     /// # Errors
-    /// As [`Home::save_settings`].
-    pub fn save_people(&self, people: &People) -> Result<(), HomeError> {
-        self.write_json("people.json", people)
+    /// As [`Home::people`], and when the file cannot be written; the old one stays.
+    pub fn change_people(&self, change: impl FnOnce(&mut People)) -> Result<(), HomeError> {
+        let _changing = self.changing_people.lock();
+        let mut people = self.people()?;
+        change(&mut people);
+        let path = self.people_file();
+        let wrong = |reason: String| HomeError::NotWritable { path: path.clone(), reason };
+        let bytes = serde_json::to_vec_pretty(&people).map_err(|error| wrong(error.to_string()))?;
+        write_private(&path, &bytes).map_err(|error| wrong(error.to_string()))
+    }
+
+    fn people_file(&self) -> PathBuf {
+        self.root.join("people.json")
     }
 
     fn read_json<T: DeserializeOwned + Default>(&self, name: &str) -> T {
@@ -181,6 +209,26 @@ impl Home {
         store::write_atomic(&path, &bytes)?;
         Ok(())
     }
+}
+
+/// Writes a file whole or not at all, readable by its owner only: the hash of a short PIN is soon guessed.
+fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let scratch = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+    let mut options = std::fs::OpenOptions::new();
+    // A new file, because one left behind by a crash would keep its own mode.
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let _ = std::fs::remove_file(&scratch);
+    let written = options
+        .open(&scratch)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| std::fs::rename(&scratch, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&scratch);
+    }
+    written
 }
 
 /// Reads the profile in a folder.

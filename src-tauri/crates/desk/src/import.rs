@@ -2,6 +2,7 @@
 
 use crate::Desk;
 use crate::api::Failure;
+use crate::info::IMPORTED;
 use model::{
     Classification, Feature, FeatureId, Field, FieldType, GeometryKind, LayerId, LayerKind, LayerSpec, Provenance,
     Rejection, Timestamp, Title, Value,
@@ -68,7 +69,7 @@ impl Desk {
         let as_of = options.as_of.or(modified).map_or(now, |at| at.min(now));
         let name = file.file_name().map_or_else(|| file.to_string_lossy(), |name| name.to_string_lossy()).into_owned();
         let provenance = Provenance {
-            source: name.clone(),
+            source: format!("{IMPORTED}{name}"),
             provider: Title::same(&name),
             fetched_at: now,
             as_of,
@@ -175,9 +176,19 @@ impl Desk {
                 ],
             ));
         }
-        // Sample features stay sample, whoever brings them.
-        let sample = provenance.sample || features.iter().any(is_sample);
-        let provenance = &Provenance { sample, ..provenance.clone() };
+        // Sample features stay sample, whoever brings them, and so do those that stay beside the new ones.
+        let staying = self.layers().get(layer).filter(|_| options.mode != ImportMode::Replace);
+        let staying = staying.and_then(|layer| layer.stored.as_ref().map(|stored| stored.provenance.clone()));
+        let provenance = &Provenance {
+            sample: provenance.sample
+                || features.iter().any(is_sample)
+                || staying.as_ref().is_some_and(|staying| staying.sample),
+            practice: provenance.practice || staying.is_some_and(|staying| staying.practice),
+            ..provenance.clone()
+        };
+        if let ImportMode::Upsert { key } = &options.mode {
+            self.take_over_ids(layer, key, &mut features)?;
+        }
         let schema = schema_for(layer, spec, &summary.fields, &features);
         let accepted = u64::try_from(features.len()).unwrap_or(u64::MAX);
         self.write_layer(&schema, features, provenance, &options.mode)?;
@@ -190,6 +201,27 @@ impl Desk {
             crs: format!("EPSG:{}", summary.crs),
             warnings: summary.report.warnings,
         })
+    }
+
+    /// Gives incoming features the ids of the stored ones with the same key, so that they replace them.
+    fn take_over_ids(&self, layer: &LayerId, key: &str, features: &mut [Feature]) -> Result<(), Failure> {
+        let Some(held) = self.layers().get(layer).filter(|_| key != "id") else { return Ok(()) };
+        let key_of =
+            |feature: &Feature| feature.properties.get(key).filter(|value| !value.is_null()).map(Value::to_string);
+        let mut ids: HashMap<String, &str> = HashMap::new();
+        for feature in held.picture.features() {
+            let Some(value) = key_of(feature) else { continue };
+            if ids.insert(value.clone(), &feature.id).is_some() {
+                let at = [("layer", layer.as_str()), ("key", key), ("value", value.as_str())];
+                return Err(self.failure("key_not_unique", at));
+            }
+        }
+        for feature in features {
+            if let Some(id) = key_of(feature).and_then(|value| ids.get(&value).copied()) {
+                feature.id = id.to_owned();
+            }
+        }
+        Ok(())
     }
 
     fn write_layer(
@@ -230,33 +262,61 @@ impl Desk {
         Ok(Some(path))
     }
 
-    /// Takes in features that a source delivered. Returns false when they are what the layer holds already.
+    /// Takes in features that a source delivered, unless the layer has moved on since `held` was asked about.
+    ///
+    /// # Errors
+    /// `empty_answer` when the source has nothing where there was something; `moved_on` when a person imported or
+    /// another process wrote in the meantime. The layer is then as before.
     pub(crate) fn take_fetched(
         &self,
         spec: &LayerSpec,
         features: Vec<Feature>,
         provenance: &Provenance,
-    ) -> Result<bool, Failure> {
+    ) -> Result<Taken, Failure> {
+        let delivered = features.len();
         let features = mended(features);
-        let current = self.layers().get(&spec.id);
-        if let Some(current) = current
-            && current.stored.is_some()
-            && same(&current.picture, &features)
-        {
+        let dropped = delivered - features.len();
+        let held = self.layers().get(&spec.id);
+        let stored = held.as_ref().and_then(|layer| layer.stored.as_ref());
+        if features.is_empty() && stored.is_some_and(|stored| stored.features > 0) {
+            let at = [("layer", spec.id.as_str()), ("source", provenance.source.as_str())];
+            return Err(self.failure("empty_answer", at));
+        }
+        let version = stored.map(|stored| stored.version);
+        let moved_on = || self.failure("moved_on", [("layer", spec.id.as_str())]);
+        let present =
+            || self.cache().layer(&spec.id).map(|layer| layer.filter(|l| !self.is_imported(l)).map(|l| l.version));
+        if held.as_ref().is_some_and(|held| held.stored.is_some() && same(&held.picture, &features)) {
+            if present().map_err(|error| self.store_failure(&error))? != version {
+                return Err(moved_on());
+            }
             self.cache()
                 .touch(&spec.id, provenance.fetched_at, provenance.as_of)
                 .map_err(|error| self.store_failure(&error))?;
             self.reload_record(&spec.id)?;
-            return Ok(false);
+            return Ok(Taken { changed: false, dropped });
         }
         let schema = schema_for(&spec.id, Some(spec), &[], &features);
-        self.write_layer(&schema, features, provenance, &ImportMode::Replace)?;
+        // Drawn inside the write transaction, where nobody else can write: what is seen there holds until the commit.
+        let mut checked = false;
+        let mut rows = features.into_iter().map(|feature| {
+            if !checked {
+                checked = true;
+                if present()? != version {
+                    return Err(store::StoreError::Aborted { reason: MOVED_ON.into() });
+                }
+            }
+            Ok(feature)
+        });
+        match self.cache().replace(&schema, &mut rows, provenance, None) {
+            Ok(_) => {}
+            Err(store::StoreError::Aborted { reason }) if reason == MOVED_ON => return Err(moved_on()),
+            Err(error) => return Err(self.store_failure(&error)),
+        }
         self.reload(&spec.id)?;
-        Ok(true)
+        Ok(Taken { changed: true, dropped })
     }
-}
 
-impl Desk {
     /// Keeps the source's tag of a layer's content, for the next conditional request.
     pub(crate) fn keep_etag(&self, id: &LayerId, etag: Option<&str>) -> Result<(), Failure> {
         self.cache().set_etag(id, etag).map_err(|error| self.store_failure(&error))?;
@@ -264,10 +324,23 @@ impl Desk {
     }
 }
 
+const MOVED_ON: &str = "the layer has moved on";
+
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// The content differs from what the layer held.
+    pub changed: bool,
+    /// Features that could not be used: their tag must not stand for the whole.
+    pub dropped: usize,
+}
+
 /// Repaired features; one that cannot be repaired is left out, and the first of two with one id stays.
 fn mended(features: Vec<Feature>) -> Vec<Feature> {
     let mut seen: HashMap<FeatureId, ()> = HashMap::new();
     let mend = |mut feature: Feature| {
+        // The cache keeps no nulls, and what comes back from it must compare equal.
+        feature.properties.retain(|_, value| !value.is_null());
         feature.geometry = spatial::repair::repair(feature.geometry).geometry?;
         seen.insert(feature.id.clone(), ()).is_none().then_some(feature)
     };

@@ -7,6 +7,9 @@ use crate::layers::Layer;
 use crate::tiles::{TileAnswer, TileFigures};
 use model::{BBox, Freshness, LayerId, Provenance};
 
+/// Stands before the file's name in the source of imported content; no source's id can look like it.
+pub(crate) const IMPORTED: &str = "file:";
+
 impl Desk {
     pub(crate) async fn start(&self, _: NoArgs) -> Result<Start, Failure> {
         Ok(Start {
@@ -65,7 +68,7 @@ impl Desk {
         let spec = &layer.spec;
         let stored = layer.stored.as_ref();
         let allowed = layer.allowed(self.session().role);
-        let live = self.live_summary(layer);
+        let live = self.live_summary(layer).filter(|_| allowed);
         let now = self.now();
         let freshness = match &live {
             Some(live) => freshness_of_counts(live),
@@ -104,8 +107,7 @@ impl Desk {
 
     /// True when a person's import, not the profile or a source, filled the layer.
     pub(crate) fn is_imported(&self, stored: &store::StoredLayer) -> bool {
-        let source = &stored.provenance.source;
-        source != "profile" && self.profile().source(source).is_none()
+        stored.provenance.source.starts_with(IMPORTED)
     }
 
     pub(crate) fn live_summary(&self, layer: &Layer) -> Option<LiveSummary> {
@@ -131,8 +133,10 @@ impl Desk {
         let all = self.layers().all();
         let states = |layer: &std::sync::Arc<Layer>| {
             let link = self.link_of(layer);
-            let states = self.live().lock().get_mut(&layer.spec.id)?.states(link, self.now());
-            Some(LayerStates { layer: layer.spec.id.clone(), version: layer.version(), states })
+            let mut live = self.live().lock();
+            let overlay = live.get_mut(&layer.spec.id)?;
+            let (version, states) = (overlay.version(), overlay.states(link, self.now()));
+            Some(LayerStates { layer: layer.spec.id.clone(), version, states })
         };
         all.iter().filter(|layer| layer.allowed(role)).filter_map(states).collect()
     }
@@ -143,8 +147,8 @@ impl Desk {
         self.links().info(self.profile(), newest, self.now())
     }
 
-    /// A vector tile, made on a worker; `reply` is called once. `None` when the person may not see the layer or the
-    /// version is no longer there.
+    /// A vector tile, made on a worker; `reply` is called once. Always of the layer's present version; the
+    /// one in the address only tells old answers from new ones.
     ///
     /// # Errors
     /// `no_layer`, `layer_role_needed`.
@@ -169,10 +173,18 @@ impl Desk {
         self.layer(id).map(|_| ())
     }
 
-    /// What a listener that lagged behind must hear: all layers, states and sources, as [`Desk::listen`] sends them.
+    /// What a listener that lagged behind must hear, as [`Desk::listen`] sends it: layers, states, sources, settings,
+    /// session, views and running jobs. Layers that went meanwhile are the window's to drop with the next `start`.
     pub fn tell_anew(&self) -> Vec<Vec<u8>> {
         let layers = self.layer_infos().into_iter().map(|layer| Event::Layer { layer: Box::new(layer) });
-        let events = layers.chain([Event::Sources { sources: self.sources_info() }]);
+        let rest = [
+            Event::Sources { sources: self.sources_info() },
+            Event::Settings { settings: Box::new(self.settings()) },
+            Event::Session { session: self.session() },
+            Event::Views { views: self.saved_views() },
+        ];
+        let jobs = self.running_jobs().into_iter().map(|job| Event::Job { job });
+        let events = layers.chain(rest).chain(jobs);
         let events = events.filter_map(|event| {
             let mut message = vec![0];
             message.extend(serde_json::to_vec(&event).ok()?);
@@ -238,6 +250,9 @@ impl Desk {
 /// Provenance as people see it: nobody is named as the owner of data that was made up in their place.
 pub(crate) fn shown(provenance: &Provenance) -> Provenance {
     let mut shown = provenance.clone();
+    if let Some(file) = provenance.source.strip_prefix(IMPORTED) {
+        shown.source = file.to_owned();
+    }
     if shown.sample || shown.practice {
         let in_place = crate::words::title("provider.in_place_of");
         shown.provider.vi = in_place.vi.replace("{provider}", &provenance.provider.vi);

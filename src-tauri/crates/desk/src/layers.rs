@@ -3,7 +3,10 @@
 use crate::search::Entry;
 use arc_swap::ArcSwap;
 use geo_types::Coord;
-use model::{Freshness, GeometryKind, LayerId, LayerKind, LayerSpec, LinkState, Role, Span, Timestamp, freshness_of};
+use model::{
+    Classification, Freshness, GeometryKind, LayerId, LayerKind, LayerSpec, LinkState, Role, Span, Timestamp,
+    freshness_of,
+};
 use parking_lot::Mutex;
 use spatial::LayerPicture;
 use std::sync::Arc;
@@ -119,7 +122,7 @@ pub fn spec_of_stored(stored: &StoredLayer) -> LayerSpec {
         opacity: 1.0,
         name_field,
         still: None,
-        role: Role::Guest,
+        role: if stored.provenance.classification == Classification::Internal { Role::Viewer } else { Role::Guest },
         search: true,
         note: None,
         fields,
@@ -148,15 +151,18 @@ impl Layers {
         self.all.load().iter().find(|layer| layer.spec.id == *id).cloned()
     }
 
-    /// Puts a layer in place of the one with its id, or at the end.
-    pub fn put(&self, layer: Arc<Layer>) {
+    /// Puts a layer in place of the one with its id, or at the end. A picture that was built slowly does not replace a
+    /// newer one: false then.
+    pub fn put(&self, layer: Arc<Layer>) -> bool {
         let _writing = self.writing.lock();
         let mut all = self.all.load().as_ref().clone();
         match all.iter_mut().find(|old| old.spec.id == layer.spec.id) {
+            Some(old) if old.version() > layer.version() => return false,
             Some(old) => *old = layer,
             None => all.push(layer),
         }
         self.all.store(Arc::new(all));
+        true
     }
 
     pub fn remove(&self, id: &LayerId) {

@@ -12,7 +12,8 @@ use geodesy::Vn2000;
 use live::aqi::{self, Pollutant};
 use live::{FeatureState, Scale, severity};
 use model::{
-    BBox, Feature, LayerId, LayerKind, Parameter, SensorStatus, Timestamp, Title, Value, freshness_of, geometry_bbox,
+    BBox, Feature, Freshness, LayerId, LayerKind, Parameter, SensorStatus, Timestamp, Title, Value, freshness_of,
+    geometry_bbox,
 };
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -138,7 +139,12 @@ impl Desk {
                 value: last.map(|reading| reading.value),
                 measured_at: last.map(|reading| reading.measured_at),
                 status: last.map_or(SensorStatus::Measuring, |reading| reading.status),
-                freshness: freshness_of(last.map(|reading| reading.measured_at), stale_after, link, now),
+                freshness: match freshness_of(last.map(|reading| reading.measured_at), stale_after, link, now) {
+                    Freshness::Fresh if last.is_some_and(|reading| reading.status == SensorStatus::Faulty) => {
+                        Freshness::Error
+                    }
+                    freshness => freshness,
+                },
                 level: if air {
                     sub_index.map_or(0, aqi::level)
                 } else {
@@ -339,7 +345,10 @@ impl Desk {
 
     pub(crate) fn state_of(&self, layer: &Layer, ordinal: u32) -> Option<FeatureState> {
         let link = self.link_of(layer);
-        self.live().lock().get_mut(&layer.spec.id)?.state(ordinal, link, self.now())
+        let mut live = self.live().lock();
+        // The ordinal is of this picture; an overlay that has moved on would answer for another feature.
+        let overlay = live.get_mut(&layer.spec.id).filter(|overlay| overlay.version() == layer.version())?;
+        overlay.state(ordinal, link, self.now())
     }
 }
 

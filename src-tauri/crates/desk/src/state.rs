@@ -71,6 +71,7 @@ pub struct Desk {
     settings: RwLock<Settings>,
     session: RwLock<Session>,
     views: RwLock<Vec<SavedView>>,
+    pub(crate) pin_tries: crate::people::PinTries,
     pub(crate) jobs: Mutex<Vec<(Job, Arc<std::sync::atomic::AtomicBool>)>>,
     events: broadcast::Sender<Arc<[u8]>>,
     ready: tokio::sync::watch::Sender<Option<u32>>,
@@ -112,7 +113,10 @@ impl Desk {
                 notices.push(words::failure(language, code, [("path", path.to_string_lossy().as_ref())]));
             }
         }
-        let people = home.people();
+        let people = home.people().unwrap_or_else(|error| {
+            notices.push(crate::people::people_failure(language, &error));
+            crate::home::People::default()
+        });
         let session = match people.last.clone() {
             _ if options.role.is_some() => Session { name: String::new(), role: options.role.unwrap_or_default() },
             // A role behind a PIN is not taken up again without it.
@@ -129,6 +133,7 @@ impl Desk {
             tiles: TileWorkers::start(options.tile_threads, TILE_CACHE_BYTES),
             live: Mutex::new(HashMap::new()),
             layers: Layers::new(Vec::new()),
+            pin_tries: crate::people::PinTries::default(),
             jobs: Mutex::new(Vec::new()),
             events: broadcast::channel(EVENT_BACKLOG).0,
             ready: tokio::sync::watch::channel(None).0,
@@ -177,7 +182,11 @@ impl Desk {
         for layer in layers {
             self.adopt(layer);
         }
-        self.restore_live()
+        // Without the last values the map still shows; they come with the next answer.
+        if let Err(failure) = self.restore_live() {
+            notices.push(failure);
+        }
+        Ok(())
     }
 
     fn build(&self, spec: LayerSpec) -> Result<Layer, Failure> {
@@ -190,15 +199,20 @@ impl Desk {
         if layer.spec.live_source.is_some() {
             let count = u32::try_from(layer.picture.len()).unwrap_or(u32::MAX);
             let ids = (0..count).filter_map(|o| layer.picture.feature(o)).map(|feature| feature.id.clone()).collect();
+            // Picture and ordinals change together: whoever holds the lock sees both old or both new.
             let mut live = self.live.lock();
-            match live.get_mut(&layer.spec.id) {
-                Some(overlay) => overlay.renumber(ids),
-                None => {
-                    live.insert(layer.spec.id.clone(), LiveLayer::new(layer.spec.clone(), ids));
+            if self.layers.put(layer.clone()) {
+                match live.get_mut(&layer.spec.id) {
+                    Some(overlay) => overlay.renumber(ids, layer.version()),
+                    None => {
+                        let overlay = LiveLayer::new(layer.spec.clone(), ids, layer.version());
+                        live.insert(layer.spec.id.clone(), overlay);
+                    }
                 }
             }
+        } else {
+            self.layers.put(layer);
         }
-        self.layers.put(layer);
     }
 
     /// The last values before the program ended, so that a start without network shows them with their times.
@@ -259,22 +273,22 @@ impl Desk {
         }
     }
 
-    /// Takes up what another process changed in the cache.
+    /// Takes up what another process changed in the cache: every layer is tried, the first failure is reported.
     pub(crate) fn reload_changed(&self) -> Result<(), Failure> {
         let stored = self.cache.layers().map_err(|error| self.store_failure(&error))?;
         let all = self.layers.all();
-        for layer in &stored {
+        let changed = stored.iter().filter(|layer| {
             let known = all.iter().find(|known| known.spec.id == layer.schema.id);
-            if known.is_none_or(|known| known.stored.as_ref() != Some(layer)) {
-                self.reload_record(&layer.schema.id)?;
-            }
-        }
-        for known in all.iter().filter(|known| known.stored.is_some()) {
-            if !stored.iter().any(|layer| layer.schema.id == known.spec.id) {
-                self.reload(&known.spec.id)?;
-            }
-        }
-        Ok(())
+            known.is_none_or(|known| known.stored.as_ref() != Some(layer))
+        });
+        let here = |id: &LayerId| stored.iter().any(|layer| layer.schema.id == *id);
+        let gone = all.iter().filter(|known| known.stored.is_some() && !here(&known.spec.id));
+        let outcomes = changed
+            .map(|layer| self.reload_record(&layer.schema.id))
+            .chain(gone.map(|known| self.reload(&known.spec.id)));
+        // Collected first: one layer that cannot be read must not keep the others from being taken up.
+        let outcomes: Vec<Result<(), Failure>> = outcomes.collect();
+        outcomes.into_iter().collect()
     }
 
     /// Says something to all windows.

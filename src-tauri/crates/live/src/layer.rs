@@ -59,13 +59,15 @@ pub struct LiveLayer {
     ids: Vec<FeatureId>,
     ordinals: HashMap<FeatureId, u32>,
     stations: HashMap<FeatureId, Station>,
+    /// The version of the layer whose ordinals these are.
+    version: u32,
     /// What the windows were last told, by ordinal.
     told: Vec<Option<FeatureState>>,
 }
 
 impl LiveLayer {
-    /// A layer without values. `ids` in the ordinal order of the layer's picture.
-    pub fn new(spec: LayerSpec, ids: Vec<FeatureId>) -> Self {
+    /// A layer without values. `ids` in the ordinal order of the layer's picture of that version.
+    pub fn new(spec: LayerSpec, ids: Vec<FeatureId>, version: u32) -> Self {
         let interval = spec.interval.unwrap_or(Span::minutes(5));
         let mut layer = Self {
             spec,
@@ -73,17 +75,24 @@ impl LiveLayer {
             ids: Vec::new(),
             ordinals: HashMap::new(),
             stations: HashMap::new(),
+            version,
             told: Vec::new(),
         };
-        layer.renumber(ids);
+        layer.renumber(ids, version);
         layer
     }
 
     /// Takes over the ordinals of a new picture; values stay with their feature ids.
-    pub fn renumber(&mut self, ids: Vec<FeatureId>) {
+    pub fn renumber(&mut self, ids: Vec<FeatureId>, version: u32) {
+        self.version = version;
         self.ordinals = (0_u32..).zip(&ids).map(|(ordinal, id)| (id.clone(), ordinal)).collect();
         self.told = vec![None; ids.len()];
         self.ids = ids;
+    }
+
+    /// The version of the layer that the ordinals belong to; states are sent with it.
+    pub fn version(&self) -> u32 {
+        self.version
     }
 
     pub fn interval(&self) -> Span {
@@ -345,6 +354,7 @@ mod tests {
         LiveLayer::new(
             spec("air_station", &(parameter("pm25", "chart = true") + &parameter("o3", ""))),
             vec!["a".into(), "b".into()],
+            1,
         )
     }
 
@@ -395,6 +405,7 @@ mod tests {
         let mut layer = LiveLayer::new(
             spec("water_station", &parameter("cod", "limit_max = 15.0\nchart = true")),
             vec!["w".into()],
+            1,
         );
         let now = at("2026-11-23T12:00:00Z");
         observe(&mut layer, "w", "cod", now, 24.0, SensorStatus::Measuring);
@@ -410,7 +421,7 @@ mod tests {
         let mut layer = air();
         let now = at("2026-11-23T12:00:00Z");
         observe(&mut layer, "b", "o3", now, 50.0, SensorStatus::Measuring);
-        layer.renumber(vec!["z".into(), "y".into(), "b".into()]);
+        layer.renumber(vec!["z".into(), "y".into(), "b".into()], 2);
         assert_eq!(layer.state(2, LinkState::Up, now).unwrap().measured_at, Some(now));
         assert_eq!(layer.changes(LinkState::Up, now).len(), 3);
     }

@@ -88,9 +88,24 @@ async fn fetch_layer(desk: &Arc<Desk>, source: &SourceSpec, root: &Url, spec: &L
     let spec = spec.clone();
     // Repair, SQL and the new picture are work for a blocking thread.
     let outcome = tokio::task::spawn_blocking(move || {
-        let changed = taking.take_fetched(&spec, fetched.features, &provenance)?;
-        taking.keep_etag(&spec.id, fetched.etag.as_deref())?;
-        Ok(changed)
+        let rejected = fetched.report.rejected;
+        let taken = taking.take_fetched(&spec, fetched.features, &provenance)?;
+        let unusable = rejected.len() + taken.dropped;
+        if unusable > 0 {
+            // Nothing is dropped in silence, and the tag must not stand for what was not taken in.
+            let detail = rejected.first().map_or_else(String::new, |first| first.reason.clone());
+            let count = unusable.to_string();
+            let at = [
+                ("source", provenance.source.as_str()),
+                ("layer", spec.id.as_str()),
+                ("count", count.as_str()),
+                ("detail", detail.as_str()),
+            ];
+            taking.tell(&Event::Notice { failure: taking.failure("rows_dropped", at), serious: false });
+        } else {
+            taking.keep_etag(&spec.id, fetched.etag.as_deref())?;
+        }
+        Ok(taken.changed)
     })
     .await;
     outcome.map_err(|_| Trouble::Local(desk.failure("interrupted", [])))?.map_err(Trouble::Local)

@@ -106,8 +106,9 @@ impl Desk {
         let now = self.now();
         for layer in self.layers().all().iter().filter(|layer| layer.spec.live_source.is_some()) {
             let link = self.link_of(layer);
-            let states = match self.live().lock().get_mut(&layer.spec.id) {
-                Some(overlay) => overlay.changes(link, now),
+            let (version, states) = match self.live().lock().get_mut(&layer.spec.id) {
+                // The overlay's own version: the layer in this list may be the one before.
+                Some(overlay) => (overlay.version(), overlay.changes(link, now)),
                 None => continue,
             };
             if states.is_empty() {
@@ -116,7 +117,7 @@ impl Desk {
             // A layer the person may not see is not told about; signing in asks for the states anew.
             if layer.allowed(self.session().role) {
                 let mut message = vec![1];
-                message.extend(live::encode_batch(&layer.spec.id, layer.version(), &states));
+                message.extend(live::encode_batch(&layer.spec.id, version, &states));
                 self.tell_bytes(message);
             }
             let summary = self.live_summary(layer);
@@ -162,15 +163,23 @@ async fn watch(desk: Arc<Desk>) {
     let mut ticks = tokio::time::interval(WATCH);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let mut seen = desk.cache().data_version().ok();
+    let mut told = false;
     loop {
         ticks.tick().await;
         let now = desk.cache().data_version().ok();
         if now != seen {
-            seen = now;
             let changing = desk.clone();
-            let outcome = tokio::task::spawn_blocking(move || changing.reload_changed()).await;
-            if let Ok(Err(failure)) = outcome {
-                desk.tell(&Event::Notice { failure, serious: true });
+            match tokio::task::spawn_blocking(move || changing.reload_changed()).await {
+                Ok(Ok(())) => {
+                    seen = now;
+                    told = false;
+                }
+                // Tried again with the next look; said once.
+                Ok(Err(failure)) if !told => {
+                    desk.tell(&Event::Notice { failure, serious: true });
+                    told = true;
+                }
+                _ => {}
             }
         }
     }
