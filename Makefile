@@ -24,7 +24,8 @@ tools:
 system-run: tools
 	@.ci/system-packages run
 
-system-test: tools
+system-test:
+	@.ci/need-tools test
 	@.ci/system-packages run test
 
 ui/node_modules/.installed: ui/package-lock.json

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use serde_json::Value;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -200,9 +201,45 @@ fn bad_input_is_a_sentence_and_the_layer_stays() {
     }
     assert_eq!(failure(home.path(), &["import", dir.to_str().unwrap(), "--layer", "communes"])["code"], "directory");
     assert_eq!(failure(home.path(), &["import", "/no/such/file", "--layer", "communes"])["code"], "not_found");
-    assert_eq!(failure(home.path(), &["import", "/etc/hostname", "--layer", "Communes"])["code"], "bad_layer_id");
-    let wrong_usage = run(home.path(), &["import"]);
-    assert_eq!(wrong_usage.status.code(), Some(2));
+}
+
+#[test]
+fn wrong_usage_is_told_apart_from_failed_work() {
+    let home = home();
+    let out = home.path().join("out");
+    let out = out.to_str().unwrap();
+    let wrong: [&[&str]; 12] = [
+        &["import"],
+        &["import", "/etc/hostname", "--layer", "Communes"],
+        &["restore", "../communes"],
+        &["live", "Cameras"],
+        &["tile", "communes", "x/9/407/239", "-o", out],
+        &["tile", "communes", "9/407", "-o", out],
+        &["tile", "communes", "9/512/0", "-o", out],
+        &["tile", "communes", "32/0/0", "-o", out],
+        &["tiles", "communes", "-o", out, "--zoom", "6-abc"],
+        &["tiles", "communes", "-o", out, "--zoom", "9-6"],
+        &["tiles", "communes", "-o", out, "--zoom", "6-17"],
+        &["sync", "features", "--watch"],
+    ];
+    for args in wrong {
+        let output = run(home.path(), args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {output:?}");
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{args:?}: {output:?}");
+    }
+    assert!(!Path::new(out).exists());
+    assert_eq!(failure(home.path(), &["tile", "nowhere", "9/407/239", "-o", out])["code"], "no_layer");
+    assert_eq!(failure(home.path(), &["sync", "nowhere"])["code"], "no_source");
+}
+
+#[test]
+fn a_source_that_fails_does_not_keep_the_next_from_its_try() {
+    let home = home();
+    let output = run(home.path(), &["--json", "sync", "nowhere", "nor_here"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["error"]["where"]["source"], "nowhere", "the first failure is the answer: {answer}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nor_here"), "the second was not tried: {output:?}");
 }
 
 #[test]
@@ -267,21 +304,37 @@ fn unwritable_home_and_full_disk_are_sentences() {
 }
 
 #[test]
-fn two_gigabytes_in_one_line_stay_out_of_memory() {
+fn a_line_without_end_stays_out_of_memory() {
     let home = home();
+    let before = communes(home.path());
     let file = home.path().join("line.geojson");
-    let sparse = std::fs::File::create(&file).unwrap();
-    sparse.set_len(2 << 30).unwrap();
-    // 1 GB of address space: reading the line whole would fail, loudly.
-    let limited = format!(
-        "ulimit -v 1500000; exec {} --json --home {} import {} --layer communes",
-        program().display(),
-        home.path().display(),
-        file.display()
-    );
-    let output = Command::new("sh").args(["-c", &limited]).output().unwrap();
+    let mut line = std::fs::File::create(&file).unwrap();
+    line.write_all(br#"{"type":"FeatureCollection","features":[{"type":"Feature","properties":{"name":""#).unwrap();
+    let part = vec![b'a'; 1 << 20];
+    for _ in 0..600 {
+        line.write_all(&part).unwrap();
+    }
+    drop(line);
+    // The line is longer than all the address space there is; a small import shows that the rest fits. One arena, because
+    // malloc sets 64 MB of address space aside for each.
+    let limited = |file: &Path, layer: &str| {
+        let import = format!(
+            "ulimit -v 600000; MALLOC_ARENA_MAX=1 exec {} --json --home {} import {} --layer {layer}",
+            program().display(),
+            home.path().display(),
+            file.display()
+        );
+        Command::new("sh").args(["-c", &import]).env_remove("TOANCANH_PRACTICE").output().unwrap()
+    };
+    let small = home.path().join("small.csv");
+    std::fs::write(&small, "id,name,lon,lat\na,A,106.1,11.3\n").unwrap();
+    let output = limited(&small, "small");
+    assert!(output.status.success(), "{output:?}");
+    let output = limited(&file, "communes");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert_eq!(communes(home.path())["features"], 96);
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["error"]["code"], "line_too_long", "{answer}");
+    assert_eq!(communes(home.path()), before);
 }
 
 #[test]

@@ -156,3 +156,22 @@ async fn imported_layer_shows_at_once_and_is_not_overwritten_by_a_sync() {
     assert_eq!(features(), Some(1), "a sync took the imported layer away");
     centre.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_hangs_is_lost_like_one_that_is_gone() {
+    let home = tempfile::tempdir().unwrap();
+    let centre = practice(home.path(), None).await;
+    let desk = open(home.path(), &centre.base_url());
+    let _syncing = desk.start_syncing();
+    assert!(within(Duration::from_secs(20), || fresh_cameras(&desk) > 300).await.is_some(), "no live values came");
+    assert_eq!(desk.sources_info().link, LinkState::Up);
+
+    // Connections stay open, open streams fall silent, new requests are taken and nothing comes.
+    centre.faults().set("/", Fault::Stall, None);
+    let lost = within(Duration::from_secs(8), || desk.sources_info().link == LinkState::Lost).await;
+    assert!(lost.is_some(), "a hung server still counts as there");
+
+    centre.faults().clear();
+    assert!(within(Duration::from_secs(15), || desk.sources_info().link == LinkState::Up).await.is_some());
+    centre.stop().await;
+}

@@ -251,7 +251,7 @@ export class Desk {
       this.event({ event: 'session', session })
       return null
     } catch (reason) {
-      if (!(reason instanceof CallFailed) || !reason.code.startsWith('pin_')) this.failed(reason)
+      if (!(reason instanceof CallFailed) || !['pin_needed', 'pin_wrong'].includes(reason.code)) this.failed(reason)
       return failureOf(reason).code
     }
   }

@@ -233,7 +233,19 @@ impl Desk {
     /// `no_feature`, `no_still`, or what the network said.
     pub async fn still(&self, layer_id: &LayerId, id: &str) -> Result<Vec<u8>, Failure> {
         let (layer, _) = self.find(layer_id, id)?;
-        let url = layer.spec.still.as_ref().and_then(|still| self.links().resolve(&still.replace("{id}", id)));
+        // An id is data from anywhere: as one escaped segment it cannot reach for another path of the server. No
+        // escape helps against dots, which addresses resolve even when they are written %2E.
+        let segment = (!matches!(id, "." | "..")).then(|| {
+            id.bytes().fold(String::new(), |mut out, byte| {
+                match byte {
+                    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+                    _ => out.push_str(&format!("%{byte:02X}")),
+                }
+                out
+            })
+        });
+        let address = layer.spec.still.as_ref().zip(segment).map(|(still, segment)| still.replace("{id}", &segment));
+        let url = address.and_then(|address| self.links().resolve(&address));
         let Some(url) = url else {
             return Err(self.failure("no_still", [("layer", layer_id.as_str()), ("id", id)]));
         };

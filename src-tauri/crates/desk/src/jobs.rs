@@ -74,6 +74,13 @@ impl JobHandle {
         !self.cancel.load(Ordering::Relaxed)
     }
 
+    /// Waits until a person asks to stop.
+    pub(crate) async fn cancelled(&self) {
+        while !self.cancel.load(Ordering::Relaxed) {
+            tokio::time::sleep(TELL_EVERY).await;
+        }
+    }
+
     pub(crate) fn finish(mut self, state: JobState) {
         self.end(state);
     }

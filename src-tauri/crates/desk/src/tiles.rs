@@ -5,6 +5,7 @@ use model::{BBox, LayerId};
 use parking_lot::{Condvar, Mutex};
 use spatial::LayerPicture;
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -62,6 +63,7 @@ struct Shared {
     stopping: AtomicBool,
     made: AtomicU64,
     cancelled: AtomicU64,
+    failed: AtomicU64,
     micros: AtomicU64,
 }
 
@@ -70,6 +72,8 @@ struct Shared {
 pub struct TileFigures {
     pub made: u64,
     pub cancelled: u64,
+    /// Tiles that are empty because making them failed: a fault of the program.
+    pub failed: u64,
     /// Worker time spent on the tiles that were made.
     pub micros: u64,
 }
@@ -92,6 +96,7 @@ impl TileWorkers {
             stopping: AtomicBool::new(false),
             made: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
             micros: AtomicU64::new(0),
         });
         let threads = (0..threads.max(1))
@@ -143,6 +148,7 @@ impl TileWorkers {
         TileFigures {
             made: self.shared.made.load(Ordering::Relaxed),
             cancelled: self.shared.cancelled.load(Ordering::Relaxed),
+            failed: self.shared.failed.load(Ordering::Relaxed),
             micros: self.shared.micros.load(Ordering::Relaxed),
         }
     }
@@ -177,13 +183,23 @@ impl Shared {
             };
             if self.moved_on(&request) {
                 self.cancelled.fetch_add(1, Ordering::Relaxed);
-                (request.reply)(TileAnswer::Cancelled);
+                self.guarded(|| (request.reply)(TileAnswer::Cancelled));
                 continue;
             }
             let cached = self.cache.lock().tiles.get(&request.key).cloned();
             let answer = cached.unwrap_or_else(|| self.make(&request.key, &request.picture));
-            (request.reply)(answer);
+            self.guarded(|| (request.reply)(answer));
         }
+    }
+
+    /// Runs what may panic, and counts it when it does: one bad geometry must not end the worker, nor leave the map
+    /// waiting. Nothing is held across it that a panic could leave half-changed.
+    fn guarded<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
+        let done = catch_unwind(AssertUnwindSafe(work)).ok();
+        if done.is_none() {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        }
+        done
     }
 
     /// True when a view newer than the request looks elsewhere.
@@ -208,9 +224,10 @@ impl Shared {
 
     fn make(&self, key: &Key, picture: &LayerPicture) -> TileAnswer {
         let started = std::time::Instant::now();
-        let answer = match picture.tile(key.z, key.x, key.y) {
-            Some(bytes) => TileAnswer::Tile(bytes.into()),
-            None => TileAnswer::Empty,
+        let answer = match self.guarded(|| picture.tile(key.z, key.x, key.y)) {
+            Some(Some(bytes)) => TileAnswer::Tile(bytes.into()),
+            // A failure is kept like an answer: the same content would fail again at every look.
+            Some(None) | None => TileAnswer::Empty,
         };
         self.micros.fetch_add(u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         self.made.fetch_add(1, Ordering::Relaxed);
@@ -294,6 +311,28 @@ mod tests {
         }
         assert_eq!(workers.figures().made, 1);
         assert_eq!(workers.tile(&picture, 10, 0, 0), TileAnswer::Empty);
+    }
+
+    #[test]
+    fn a_panic_costs_its_tile_and_not_the_worker() {
+        let workers = TileWorkers::start(1, 1 << 20);
+        let picture = picture();
+        let (x, y) = tile_at(10, 106.2, 11.1);
+        workers.request(&picture, 9, 0, 0, |_| panic!("provoked by a test"));
+        let (send, receive) = mpsc::channel();
+        workers.request(&picture, 10, x, y, move |answer| send.send(answer).unwrap());
+        assert!(matches!(receive.recv_timeout(Duration::from_secs(5)).unwrap(), TileAnswer::Tile(_)));
+        // Newest first: the one that panics may come after the one that was waited for.
+        let (send, receive) = mpsc::channel();
+        workers.request(&picture, 9, 1, 1, move |answer| send.send(answer).unwrap());
+        assert_eq!(receive.recv_timeout(Duration::from_secs(5)).unwrap(), TileAnswer::Empty);
+        let started = std::time::Instant::now();
+        while workers.figures().failed == 0 && started.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(workers.figures().failed, 1);
+        assert_eq!(workers.shared.guarded(|| -> u8 { panic!("provoked by a test") }), None);
+        assert_eq!(workers.figures().failed, 2);
     }
 
     #[test]

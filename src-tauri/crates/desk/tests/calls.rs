@@ -86,6 +86,63 @@ async fn a_pin_guards_its_role_and_is_not_kept_in_clear() {
 }
 
 #[tokio::test]
+async fn guessing_a_pin_takes_ever_longer() {
+    let (_home, desk) = open();
+    ask(&desk, Kind::Act, "sign_in", json!({"name": "A", "role": "administrator"})).await.unwrap();
+    ask(&desk, Kind::Act, "set_pin", json!({"role": "planner", "pin": "271828"})).await.unwrap();
+    ask(&desk, Kind::Act, "sign_out", json!({})).await.unwrap();
+    let try_pin = |pin: &str| ask(&desk, Kind::Act, "sign_in", json!({"name": "A", "role": "planner", "pin": pin}));
+    // At once, as a script would: the count must not be outrun. The right one comes last and has to wait too.
+    let tries = tokio::join!(try_pin("0000"), try_pin("0001"), try_pin("0002"), try_pin("0003"), try_pin("271828"));
+    let failures = [tries.0, tries.1, tries.2, tries.3, tries.4].map(Result::unwrap_err);
+    let codes = failures.each_ref().map(|failure| failure.code.as_str());
+    assert_eq!(codes, ["pin_wrong", "pin_wrong", "pin_wrong", "pin_wait", "pin_wait"]);
+    assert_eq!(failures[4].at["seconds"], "1");
+    ask(&desk, Kind::Act, "sign_in", json!({"name": "A", "role": "duty_officer"})).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(1_050)).await;
+    try_pin("271828").await.unwrap();
+    assert_eq!(try_pin("0000").await.unwrap_err().code, "pin_wrong", "the right one ends the wait");
+}
+
+#[tokio::test]
+async fn people_that_cannot_be_read_open_no_role_and_are_not_written_over() {
+    let (home, desk) = open();
+    ask(&desk, Kind::Act, "sign_in", json!({"name": "A", "role": "administrator"})).await.unwrap();
+    ask(&desk, Kind::Act, "set_pin", json!({"role": "administrator", "pin": "271828"})).await.unwrap();
+    let file = home.path().join("people.json");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    let whole = std::fs::read(&file).unwrap();
+    drop(desk);
+    for damaged in [whole[..whole.len() / 2].to_vec(), Vec::new(), b"\xff\xfe{}".to_vec()] {
+        std::fs::write(&file, &damaged).unwrap();
+        let (desk, notices) = Desk::open(Options::at(home.path())).unwrap();
+        assert_eq!(notices.iter().map(|notice| notice.code.as_str()).collect::<Vec<_>>(), ["people_unreadable"]);
+        assert_eq!(desk.session().role, Role::Viewer);
+        for role in ["planner", "duty_officer", "administrator"] {
+            let refused = ask(&desk, Kind::Act, "sign_in", json!({"name": "A", "role": role, "pin": "271828"})).await;
+            assert_eq!(refused.unwrap_err().code, "people_unreadable", "{role}");
+        }
+        ask(&desk, Kind::Act, "sign_out", json!({})).await.unwrap();
+        ask(&desk, Kind::Act, "sign_in", json!({"name": "A", "role": "viewer"})).await.unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), damaged, "it was written over");
+    }
+    // Mended while the desk is open: the PIN holds again.
+    let (desk, _) = Desk::open(Options::at(home.path())).unwrap();
+    std::fs::write(&file, &whole).unwrap();
+    let sign_in = |pin: Option<&str>| json!({"name": "A", "role": "administrator", "pin": pin});
+    assert_eq!(ask(&desk, Kind::Act, "sign_in", sign_in(None)).await.unwrap_err().code, "pin_needed");
+    ask(&desk, Kind::Act, "sign_in", sign_in(Some("271828"))).await.unwrap();
+    std::fs::write(&file, "{").unwrap();
+    let refused = ask(&desk, Kind::Act, "set_pin", json!({"role": "planner", "pin": "1234"})).await.unwrap_err();
+    assert_eq!(refused.code, "people_unreadable");
+    assert_eq!(std::fs::read(&file).unwrap(), b"{");
+}
+
+#[tokio::test]
 async fn a_feature_tells_where_it_is_on_paper_too() {
     let (_home, desk) = open();
     let detail =

@@ -64,7 +64,8 @@ fn upsert_by_an_attribute_replaces_the_feature_that_has_it() {
 fn sample_stays_sample_beside_what_is_added() {
     let home = Home::new();
     let before = home.info("schools").features;
-    home.import("one.csv", "id,name,lon,lat\nreal-1,THPT Tây Ninh,106.1,11.3\n", "schools", ImportMode::Append).unwrap();
+    home.import("one.csv", "id,name,lon,lat\nreal-1,THPT Tây Ninh,106.1,11.3\n", "schools", ImportMode::Append)
+        .unwrap();
     let info = home.info("schools");
     assert_eq!((info.features, info.sample), (before + 1, true));
     // The diagram itself, taken out and put back, does not turn into boundaries.

@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, HashMap};
 /// How long raw values of air stations are kept in memory: NowCast looks back 12 hours, the trend three more, the chart
 /// comes from the history.
 const KEEP_SECS: i64 = 16 * 3_600;
+/// A sensor's clock may be ahead of ours by this much. A value from later than that is refused: it would stay the
+/// newest until its time comes, and hide every true one before it.
+const AHEAD_SECS: i64 = 300;
 
 /// One parameter's last word at one station.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +52,8 @@ struct Station {
     raw: BTreeMap<Pollutant, BTreeMap<Timestamp, f64>>,
     /// The index as last computed: the hour that was complete then, the hour rated, and the index.
     index: Option<(i64, i64, Result<Hourly, NoIndex>)>,
+    /// The last value came from the future and was refused: the station's clock is wrong.
+    clock_ahead: bool,
 }
 
 /// The live state beside one layer's picture.
@@ -104,7 +109,8 @@ impl LiveLayer {
     }
 
     /// Takes in one observation. Late and repeated ones are welcome: the newest stays the reading, and a repeated one
-    /// counts once in the means. Returns false for a feature or parameter this layer does not have.
+    /// counts once in the means. Returns false for a feature or parameter this layer does not have, and for a value from
+    /// the future, which puts the station in error until a good one comes.
     pub fn apply(&mut self, observation: &Observation, received_at: Timestamp) -> bool {
         if !observation.value.is_finite()
             || !self.ordinals.contains_key(&observation.feature)
@@ -113,6 +119,10 @@ impl LiveLayer {
             return false;
         }
         let station = self.stations.entry(observation.feature.clone()).or_default();
+        station.clock_ahead = Self::from_the_future(observation, received_at);
+        if station.clock_ahead {
+            return false;
+        }
         let newest =
             station.readings.get(&observation.parameter).is_none_or(|r| r.measured_at <= observation.measured_at);
         if newest {
@@ -142,6 +152,11 @@ impl LiveLayer {
             station.index = None;
         }
         true
+    }
+
+    /// True for a time of measurement that cannot be: the history must not keep it either.
+    pub fn from_the_future(observation: &Observation, received_at: Timestamp) -> bool {
+        observation.measured_at.as_second().saturating_sub(received_at.as_second()) > AHEAD_SECS
     }
 
     /// The hourly index of a station at the newest hour complete by `now`, with that hour's end in Unix hours.
@@ -203,7 +218,9 @@ impl LiveLayer {
         state.received_at = station.readings.values().map(|reading| reading.received_at).max();
         state.freshness = freshness_of(state.measured_at, stale_after, link, now);
         state.status = status_of(station);
-        if state.status == SensorStatus::Faulty && state.freshness == Freshness::Fresh {
+        // With the line lost, that matters more: nobody knows whether the clock is still wrong.
+        let wrong_clock = station.clock_ahead && state.freshness != Freshness::Offline;
+        if wrong_clock || (state.status == SensorStatus::Faulty && state.freshness == Freshness::Fresh) {
             state.freshness = Freshness::Error;
         }
         match scale {
@@ -273,7 +290,9 @@ fn newest_hour(means: &HourlyMeans, complete: i64) -> Option<i64> {
 /// The worst word of the station's newest readings: faulty when all are, calibrating when any is.
 fn status_of(station: &Station) -> SensorStatus {
     let readings = || station.readings.values();
-    if readings().all(|reading| reading.status == SensorStatus::Faulty) {
+    if station.readings.is_empty() {
+        SensorStatus::default()
+    } else if readings().all(|reading| reading.status == SensorStatus::Faulty) {
         SensorStatus::Faulty
     } else if readings().any(|reading| reading.status == SensorStatus::Calibrating) {
         SensorStatus::Calibrating
@@ -398,6 +417,34 @@ mod tests {
         assert_eq!(layer.readings("a")[0].value, 50.0);
         assert!(!observe(&mut layer, "nobody", "o3", now, 1.0, SensorStatus::Measuring));
         assert!(!observe(&mut layer, "a", "noise", now, 1.0, SensorStatus::Measuring));
+    }
+
+    #[test]
+    fn value_from_the_future_is_refused_and_a_good_one_mends_the_station() {
+        let mut layer = air();
+        let now = at("2026-11-23T12:00:00Z");
+        let observation = |time: &str, value| Observation {
+            layer: model::LayerId::new("x").unwrap(),
+            feature: "a".into(),
+            parameter: "pm25".into(),
+            measured_at: at(time),
+            value,
+            status: SensorStatus::Measuring,
+        };
+        assert!(!layer.apply(&observation("2036-11-23T12:00:00Z", 900.0), now));
+        let state = layer.state(0, LinkState::Up, now).unwrap();
+        assert_eq!((state.freshness, state.measured_at, state.value), (Freshness::Error, None, None));
+        assert_eq!(layer.changes(LinkState::Up, now)[0].freshness, Freshness::Error);
+
+        assert!(layer.apply(&observation("2026-11-23T11:59:00Z", 20.0), now));
+        assert_eq!(layer.state(0, LinkState::Up, now).unwrap().freshness, Freshness::Fresh);
+        assert!(!layer.apply(&observation("2026-11-23T12:05:01Z", 900.0), now));
+        assert_eq!(layer.readings("a")[0].value, 20.0, "the last good value stays");
+        assert_eq!(layer.state(0, LinkState::Up, now).unwrap().freshness, Freshness::Error);
+        assert_eq!(layer.state(0, LinkState::Lost, now).unwrap().freshness, Freshness::Offline);
+
+        assert!(layer.apply(&observation("2026-11-23T12:05:00Z", 21.0), now), "clocks differ a little");
+        assert_eq!(layer.state(0, LinkState::Up, now).unwrap().freshness, Freshness::Fresh);
     }
 
     #[test]

@@ -4,8 +4,8 @@ use crate::output::{Output, table};
 use clap::Args;
 use desk::api::{Failure, LayerInfo};
 use desk::{
-    BBox, Desk, ExportOptions, ImportMode, ImportOptions, Kind, LayerId, Near, QueryOptions, TileAnswer, Timestamp,
-    call,
+    BBox, Desk, ExportOptions, ImportMode, ImportOptions, Kind, LayerId, MAX_TILE_ZOOM, Near, QueryOptions, TileAnswer,
+    Timestamp, call,
 };
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
@@ -27,8 +27,8 @@ fn stop_on_interrupt() {
 #[derive(Args)]
 pub struct ImportArgs {
     file: PathBuf,
-    #[arg(long)]
-    layer: String,
+    #[arg(long, value_parser = LayerId::new)]
+    layer: LayerId,
     /// EPSG:n; absent: the file's own, else WGS84 after the guard's check.
     #[arg(long, value_parser = crs)]
     crs: Option<u32>,
@@ -52,7 +52,8 @@ pub struct ImportArgs {
 
 #[derive(Args)]
 pub struct ExportArgs {
-    layer: String,
+    #[arg(value_parser = LayerId::new)]
+    layer: LayerId,
     #[arg(short, long)]
     output: PathBuf,
     /// west,south,east,north in degrees
@@ -67,7 +68,8 @@ pub struct ExportArgs {
 
 #[derive(Args)]
 pub struct QueryArgs {
-    layer: String,
+    #[arg(value_parser = LayerId::new)]
+    layer: LayerId,
     #[arg(long, value_parser = bbox, allow_hyphen_values = true)]
     bbox: Option<BBox>,
     /// lon,lat
@@ -121,8 +123,35 @@ fn lonlat(text: &str) -> Result<(f64, f64), String> {
     Ok((lon, lat))
 }
 
-fn layer_id(desk: &Desk, text: &str) -> Result<LayerId, Failure> {
-    LayerId::new(text).map_err(|_| desk.fail("bad_layer_id", [("layer", text)]))
+/// A tile's place: zoom, column, row.
+#[derive(Clone, Copy)]
+pub struct Tile {
+    z: u8,
+    x: u32,
+    y: u32,
+}
+
+pub fn tile_place(text: &str) -> Result<Tile, String> {
+    let wrong = || format!("{text:?} is not Z/X/Y with Z up to 24, for example 9/407/239");
+    let parts: Vec<u32> = text.split('/').map(str::parse).collect::<Result<_, _>>().map_err(|_| wrong())?;
+    let &[z, x, y] = parts.as_slice() else { return Err(wrong()) };
+    let z = u8::try_from(z).ok().filter(|z| *z <= 24 && x < 1 << z && y < 1 << z).ok_or_else(wrong)?;
+    Ok(Tile { z, x, y })
+}
+
+/// Lowest and highest zoom.
+#[derive(Clone, Copy)]
+pub struct Zooms {
+    low: u8,
+    high: u8,
+}
+
+pub fn zooms(text: &str) -> Result<Zooms, String> {
+    let wrong = || format!("{text:?} is not LOW-HIGH or one zoom, at most {MAX_TILE_ZOOM}, for example 6-14");
+    let (low, high) = text.split_once('-').unwrap_or((text, text));
+    let zoom = |text: &str| text.parse::<u8>().map_err(|_| wrong());
+    let (low, high) = (zoom(low)?, zoom(high)?);
+    if low <= high && high <= MAX_TILE_ZOOM { Ok(Zooms { low, high }) } else { Err(wrong()) }
 }
 
 pub fn init(desk: &Desk, made: bool, out: &Output) -> Result<(), Failure> {
@@ -168,7 +197,7 @@ pub fn layers(desk: &Desk, out: &Output) -> Result<(), Failure> {
 }
 
 pub fn import(desk: &Desk, args: &ImportArgs, out: &Output) -> Result<(), Failure> {
-    let layer = layer_id(desk, &args.layer)?;
+    let layer = &args.layer;
     stop_on_interrupt();
     let options = ImportOptions {
         crs: args.crs,
@@ -182,7 +211,7 @@ pub fn import(desk: &Desk, args: &ImportArgs, out: &Output) -> Result<(), Failur
         as_of: args.as_of,
     };
     let bar = out.bar(0, "{wide_bar} {bytes}/{total_bytes} {eta}");
-    let summary = desk.import(&args.file, &layer, &options, &mut |done, total| {
+    let summary = desk.import(&args.file, layer, &options, &mut |done, total| {
         bar.set_length(total);
         bar.set_position(done);
         !INTERRUPTED.load(Ordering::Relaxed)
@@ -201,10 +230,9 @@ pub fn import(desk: &Desk, args: &ImportArgs, out: &Output) -> Result<(), Failur
     Ok(())
 }
 
-pub fn restore(desk: &Desk, layer: &str, out: &Output) -> Result<(), Failure> {
-    let id = layer_id(desk, layer)?;
-    desk.restore(&id)?;
-    let features = desk.layer_infos().iter().find(|info| info.id == id).map(|info| info.features);
+pub fn restore(desk: &Desk, id: &LayerId, out: &Output) -> Result<(), Failure> {
+    desk.restore(id)?;
+    let features = desk.layer_infos().iter().find(|info| info.id == *id).map(|info| info.features);
     out.result(&json!({"layer": id, "features": features}), || {
         vec![
             features
@@ -215,9 +243,9 @@ pub fn restore(desk: &Desk, layer: &str, out: &Output) -> Result<(), Failure> {
 }
 
 pub fn export(desk: &Desk, args: &ExportArgs, out: &Output) -> Result<(), Failure> {
-    let layer = layer_id(desk, &args.layer)?;
+    let layer = &args.layer;
     let options = ExportOptions { bbox: args.bbox, filter: args.filter.clone(), crs: args.crs };
-    let features = desk.export(&layer, &args.output, &options)?;
+    let features = desk.export(layer, &args.output, &options)?;
     let file = args.output.to_string_lossy();
     out.result(&json!({"layer": layer, "file": file, "features": features}), || {
         vec![format!("{file}: {features} features")]
@@ -226,10 +254,9 @@ pub fn export(desk: &Desk, args: &ExportArgs, out: &Output) -> Result<(), Failur
 }
 
 pub fn query(desk: &Desk, args: &QueryArgs, out: &Output) -> Result<(), Failure> {
-    let layer = layer_id(desk, &args.layer)?;
     let near = args.near.map(|(lon, lat)| Near { lon, lat, within_m: args.within, nearest: args.nearest });
     let options = QueryOptions { bbox: args.bbox, at: args.at, near, filter: args.filter.clone(), limit: args.limit };
-    out.document(&desk.query(&layer, &options)?);
+    out.document(&desk.query(&args.layer, &options)?);
     Ok(())
 }
 
@@ -247,35 +274,24 @@ pub async fn search(desk: &Arc<Desk>, text: &str, limit: u32, out: &Output) -> R
     Ok(())
 }
 
-pub fn tile(desk: &Desk, layer: &str, tile: &str, output: &Path, out: &Output) -> Result<(), Failure> {
-    let id = layer_id(desk, layer)?;
-    let parts: Vec<u32> = tile.split('/').filter_map(|part| part.parse().ok()).collect();
-    let &[z, x, y] = parts.as_slice() else { return Err(desk.fail("bad_tile", [("tile", tile)])) };
-    let z8 = u8::try_from(z).ok().filter(|z| *z <= 24 && x < 1 << *z && y < 1 << *z);
-    let Some(z) = z8 else { return Err(desk.fail("bad_tile", [("tile", tile)])) };
-    let bytes = match desk.tile_now(&id, z, x, y)? {
+pub fn tile(desk: &Desk, id: &LayerId, Tile { z, x, y }: Tile, output: &Path, out: &Output) -> Result<(), Failure> {
+    let bytes = match desk.tile_now(id, z, x, y)? {
         TileAnswer::Tile(bytes) => bytes.to_vec(),
         TileAnswer::Empty | TileAnswer::Cancelled => Vec::new(),
     };
     desk.write_file(output, &bytes)?;
     let file = output.to_string_lossy();
-    out.result(&json!({"layer": id, "tile": tile, "file": file, "bytes": bytes.len()}), || {
+    out.result(&json!({"layer": id, "tile": format!("{z}/{x}/{y}"), "file": file, "bytes": bytes.len()}), || {
         vec![format!("{file}: {} bytes", bytes.len())]
     });
     Ok(())
 }
 
-pub fn tiles(desk: &Desk, layer: &str, output: &Path, zoom: &str, out: &Output) -> Result<(), Failure> {
-    let id = layer_id(desk, layer)?;
-    let bounds: Vec<u8> = zoom.split('-').filter_map(|part| part.parse().ok()).collect();
-    let (low, high) = match bounds.as_slice() {
-        [low, high] if low <= high && *high <= 16 => (*low, *high),
-        [one] if *one <= 16 => (*one, *one),
-        _ => return Err(desk.fail("bad_zoom", [("zoom", zoom)])),
-    };
+pub fn tiles(desk: &Desk, id: &LayerId, output: &Path, zooms: Zooms, out: &Output) -> Result<(), Failure> {
+    let Zooms { low, high } = zooms;
     stop_on_interrupt();
     let bar = out.bar(0, "{wide_bar} {pos}/{len} tiles {eta}");
-    let written = desk.export_tiles(&id, output, low, high, &mut |done, total| {
+    let written = desk.export_tiles(id, output, low, high, &mut |done, total| {
         bar.set_length(total);
         bar.set_position(done);
         !INTERRUPTED.load(Ordering::Relaxed)

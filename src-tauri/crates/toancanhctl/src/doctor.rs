@@ -15,6 +15,7 @@ pub async fn run(options: Options, out: &Output) -> Result<(), Failure> {
     }));
     // What fails stands in the sources' health.
     let _ = desk.sync_once(None).await;
+    desk.give_up_links();
     let asked = desk.sources_info().sources;
     for spec in &desk.profile().sources {
         let health = asked.iter().find(|source| source.id == spec.id);

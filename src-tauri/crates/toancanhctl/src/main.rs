@@ -9,7 +9,7 @@ mod watching;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use desk::api::{Failure, Language};
-use desk::{Desk, Home, Options};
+use desk::{Desk, Home, LayerId, Options};
 use output::Output;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -53,7 +53,10 @@ enum Command {
     /// Take a file into a layer, whole or not at all.
     Import(data::ImportArgs),
     /// Take an import back: the profile's content returns, or the layer goes if no profile names it.
-    Restore { layer: String },
+    Restore {
+        #[arg(value_parser = LayerId::new)]
+        layer: LayerId,
+    },
     /// Write a layer to a file: geojson, geojsonl, gpkg or csv, by the file's ending.
     Export(data::ExportArgs),
     /// Ask a layer; answers with a GeoJSON FeatureCollection.
@@ -66,32 +69,38 @@ enum Command {
     },
     /// Write one vector tile.
     Tile {
-        layer: String,
+        #[arg(value_parser = LayerId::new)]
+        layer: LayerId,
         /// Z/X/Y
-        tile: String,
+        #[arg(value_parser = data::tile_place)]
+        tile: data::Tile,
         #[arg(short, long)]
         output: PathBuf,
     },
     /// Write a layer's tile pyramid as PMTiles.
     Tiles {
-        layer: String,
+        #[arg(value_parser = LayerId::new)]
+        layer: LayerId,
         #[arg(short, long)]
         output: PathBuf,
         /// Lowest and highest zoom.
-        #[arg(long, default_value = "6-14")]
-        zoom: String,
+        #[arg(long, default_value = "6-14", value_parser = data::zooms)]
+        zoom: data::Zooms,
     },
     /// Health of each source.
     Sources,
     /// Fetch now, or keep fetching.
     Sync {
         sources: Vec<String>,
-        /// Keep fetching until interrupted.
-        #[arg(long)]
+        /// Keep fetching all sources until interrupted.
+        #[arg(long, conflicts_with = "sources")]
         watch: bool,
     },
     /// The present overlay with freshness.
-    Live { layer: Option<String> },
+    Live {
+        #[arg(value_parser = LayerId::new)]
+        layer: Option<LayerId>,
+    },
     /// Run the practice data centre.
     Practice(practice::PracticeArgs),
     /// Check the machine, the home and the sources, and say what to do.
@@ -148,11 +157,11 @@ async fn run(cli: &Cli, out: &Output) -> Result<(), Failure> {
         Command::Export(args) => data::export(&*open()?, args, out),
         Command::Query(args) => data::query(&*open()?, args, out),
         Command::Search { text, limit } => data::search(&open()?, text, *limit, out).await,
-        Command::Tile { layer, tile, output } => data::tile(&*open()?, layer, tile, output, out),
-        Command::Tiles { layer, output, zoom } => data::tiles(&*open()?, layer, output, zoom, out),
+        Command::Tile { layer, tile, output } => data::tile(&*open()?, layer, *tile, output, out),
+        Command::Tiles { layer, output, zoom } => data::tiles(&*open()?, layer, output, *zoom, out),
         Command::Sources => watching::sources(&open()?, out).await,
         Command::Sync { sources, watch } => watching::sync(&open()?, sources, *watch, out).await,
-        Command::Live { layer } => watching::live(&*open()?, layer.as_deref(), out),
+        Command::Live { layer } => watching::live(&*open()?, layer.as_ref(), out),
         Command::Practice(args) => practice::run(&options(None), args, out).await,
         Command::Doctor => doctor::run(options(None), out).await,
     }

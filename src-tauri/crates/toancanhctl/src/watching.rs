@@ -30,6 +30,7 @@ fn show(info: &SourcesInfo, out: &Output) {
 pub async fn sources(desk: &Arc<Desk>, out: &Output) -> Result<(), Failure> {
     // The health says what failed, source by source; that is the answer, not a failure of asking.
     let _ = desk.sync_once(None).await;
+    desk.give_up_links();
     show(&desk.sources_info(), out);
     Ok(())
 }
@@ -42,13 +43,22 @@ pub async fn sync(desk: &Arc<Desk>, sources: &[String], watch: bool, out: &Outpu
         show(&desk.sources_info(), out);
         return Ok(());
     }
-    let (mut layers, mut observations) = (0, 0);
+    let (mut layers, mut observations, mut failed) = (0, 0, None);
     let chosen: Vec<Option<&str>> =
         if sources.is_empty() { vec![None] } else { sources.iter().map(|source| Some(source.as_str())).collect() };
     for source in chosen {
-        let (changed, taken) = desk.sync_once(source).await?;
-        layers += changed;
-        observations += taken;
+        match desk.sync_once(source).await {
+            Ok((changed, taken)) => {
+                layers += changed;
+                observations += taken;
+            }
+            // One source that fails keeps the others from nothing; the first failure is the answer in the end.
+            Err(failure) if failed.is_none() => failed = Some(failure),
+            Err(failure) => out.note(&failure.message),
+        }
+    }
+    if let Some(failure) = failed {
+        return Err(failure);
     }
     out.result(&json!({"layers_changed": layers, "observations": observations}), || {
         vec![format!("{layers} layers changed, {observations} observations")]
@@ -56,13 +66,12 @@ pub async fn sync(desk: &Arc<Desk>, sources: &[String], watch: bool, out: &Outpu
     Ok(())
 }
 
-pub fn live(desk: &Desk, layer: Option<&str>, out: &Output) -> Result<(), Failure> {
+pub fn live(desk: &Desk, layer: Option<&LayerId>, out: &Output) -> Result<(), Failure> {
     if let Some(layer) = layer {
-        let id = LayerId::new(layer).map_err(|_| desk.fail("bad_layer_id", [("layer", layer)]))?;
-        desk.may_see(&id)?;
+        desk.may_see(layer)?;
     }
     let mut states = desk.live_states();
-    states.retain(|states| layer.is_none_or(|layer| states.layer.as_str() == layer));
+    states.retain(|states| layer.is_none_or(|layer| states.layer == *layer));
     out.result(&json!(states), || {
         let mut rows = vec![["layer", "id", "freshness", "value", "level", "measured"].map(str::to_owned).to_vec()];
         for of_layer in &states {

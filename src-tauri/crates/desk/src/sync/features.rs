@@ -9,22 +9,28 @@ use std::sync::Arc;
 
 pub(super) async fn run(desk: Arc<Desk>, source: SourceSpec) {
     let mut backoff = Backoff::new(seed_of(&source.id));
+    let every = source.every.as_duration();
     loop {
-        match try_once(&desk, &source).await {
+        let wait = match try_once(&desk, &source).await {
             Ok(_) => {
                 backoff.reset();
-                tokio::time::sleep(source.every.as_duration()).await;
+                every
             }
             Err(Trouble::Fetch(error)) => {
-                let wait = super::wait_after(&mut backoff, &error);
+                // What will not mend itself is not knocked at: the next regular turn is soon enough.
+                let wait = if error.retryable() { super::wait_after(&mut backoff, &error) } else { every };
                 let now = desk.now();
                 desk.links().failed(&source.id, &error.to_string(), super::answered(&error), now, after(now, wait));
-                tokio::time::sleep(wait).await;
+                wait
             }
             Err(Trouble::Local(failure)) => {
                 desk.tell(&Event::Notice { failure, serious: true });
-                tokio::time::sleep(source.every.as_duration()).await;
+                every
             }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = desk.features_due.notified() => {}
         }
     }
 }
@@ -54,17 +60,28 @@ impl From<FetchError> for Trouble {
 async fn try_once(desk: &Arc<Desk>, source: &SourceSpec) -> Result<u64, Trouble> {
     let Some(root) = desk.links().url(&source.id) else { return Ok(0) };
     let mut changed = 0;
+    let mut first: Option<Trouble> = None;
     let specs = desk.profile().layers.iter().filter(|spec| spec.feature_source.as_ref() == Some(&source.id));
     for spec in specs {
         let held = desk.layers().get(&spec.id);
-        // What a person imported is not overwritten by a sync; removing the layer gives it back to the source.
+        // What a person imported is not overwritten by a sync; restoring the layer gives it back to the source.
         if held.as_ref().and_then(|layer| layer.stored.as_ref()).is_some_and(|stored| desk.is_imported(stored)) {
             continue;
         }
-        changed += u64::from(fetch_layer(desk, source, &root, spec).await?);
-        desk.links().answered(&source.id, desk.now());
+        match fetch_layer(desk, source, &root, spec).await {
+            Ok(is_new) => {
+                changed += u64::from(is_new);
+                desk.links().answered(&source.id, desk.now());
+            }
+            // With the line down the other layers cannot do better.
+            Err(Trouble::Fetch(error)) if !error.answered() => return Err(Trouble::Fetch(error)),
+            // One broken collection must not keep the others from being fetched.
+            Err(trouble) => {
+                first.get_or_insert(trouble);
+            }
+        }
     }
-    Ok(changed)
+    first.map_or(Ok(changed), Err)
 }
 
 async fn fetch_layer(desk: &Arc<Desk>, source: &SourceSpec, root: &Url, spec: &LayerSpec) -> Result<bool, Trouble> {

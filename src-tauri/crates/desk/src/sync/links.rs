@@ -8,6 +8,8 @@ use sources::Url;
 /// Silence after which a failing link counts as lost. The rule says "more than 5 s"; judged half a second early, with
 /// ticks of a quarter, so that the mark is on the screen within those five seconds.
 const LOST_AFTER_MS: i64 = 4_500;
+/// A last word this close before the first failure counts as the beginning of the silence.
+const HEARD_SECS: i64 = 10;
 
 struct Link {
     spec: SourceSpec,
@@ -97,9 +99,12 @@ impl Links {
             let shared = host.is_some() && link.url.as_ref().map(host_key) == host;
             if !answered && (own || shared) {
                 link.failing_since.get_or_insert(now);
-            } else if answered && own {
+            } else if answered && (own || shared) {
+                // An error page is an answer: the line is up, the service is not.
+                link.state = LinkState::Up;
                 link.answered_at = Some(now);
                 link.failing_since = None;
+                link.lost_at = None;
             }
         }
     }
@@ -117,7 +122,10 @@ impl Links {
         let mut changed = false;
         for link in self.all.lock().iter_mut() {
             let Some(failing_since) = link.failing_since else { continue };
-            let silent_since = link.answered_at.unwrap_or(failing_since);
+            // A source that is heard all the time is silent from its last word; one that is asked every ten minutes, from
+            // the first try that failed.
+            let last = link.answered_at.filter(|at| failing_since.as_second() - at.as_second() <= HEARD_SECS);
+            let silent_since = last.unwrap_or(failing_since);
             let silent_ms = now.as_millisecond() - silent_since.as_millisecond();
             if link.state != LinkState::Lost && silent_ms > LOST_AFTER_MS {
                 link.state = LinkState::Lost;
@@ -262,6 +270,17 @@ mod tests {
         links.failed("features", "500", true, at(10_000), None);
         assert!(!links.judge(at(20_000)));
         assert_eq!(links.info(&profile(), None, at(20_000)).sources[0].freshness, Freshness::Error);
+    }
+
+    #[test]
+    fn a_source_asked_rarely_is_not_lost_by_one_failed_try() {
+        let links = Links::new(&profile(), Some("http://127.0.0.1:8700"));
+        links.answered("features", at(0));
+        links.failed("features", "refused", false, at(600_000), None);
+        assert!(!links.judge(at(600_250)));
+        assert!(links.judge(at(605_000)));
+        links.failed("features", "429", true, at(606_000), None);
+        assert_eq!(links.state("features"), LinkState::Up, "an error page proves the line");
     }
 
     #[test]

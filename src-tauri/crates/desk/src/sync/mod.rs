@@ -49,6 +49,7 @@ impl Desk {
         }
         tasks.spawn(tick(self.clone()));
         tasks.spawn(watch(self.clone()));
+        tasks.spawn(prune(self.clone()));
         Syncing { tasks }
     }
 
@@ -76,8 +77,12 @@ impl Desk {
                 first_failure.get_or_insert(failure);
             }
         }
-        self.links().give_up(self.now());
         first_failure.map_or(Ok((layers, observations)), Err)
+    }
+
+    /// Counts every link whose last try failed as lost: for the command line, which tries once.
+    pub fn give_up_links(&self) {
+        self.links().give_up(self.now());
     }
 
     /// The call behind "fetch now": starts a job and returns.
@@ -90,7 +95,12 @@ impl Desk {
         let desk = self.clone();
         let job = self.begin_job("sync");
         tokio::spawn(async move {
-            match desk.sync_once(args.source.as_deref()).await {
+            let outcome = tokio::select! {
+                outcome = desk.sync_once(args.source.as_deref()) => outcome,
+                // What was committed stays; the rest of the work is dropped with its future.
+                () = job.cancelled() => return job.finish(JobState::Cancelled),
+            };
+            match outcome {
                 Ok(_) => job.finish(JobState::Done),
                 Err(failure) => {
                     desk.tell(&Event::Notice { failure, serious: false });
@@ -128,6 +138,23 @@ impl Desk {
                 self.tell_layer(&layer.spec.id);
             }
         }
+    }
+}
+
+/// Loggers keep 30 days; so does the history.
+const KEEP_DAYS: i64 = 31;
+const PRUNE_EVERY: Duration = Duration::from_secs(86_400);
+
+/// Forgets the old once a day, beginning a while after the start, when the machine has nothing better to do.
+async fn prune(desk: Arc<Desk>) {
+    let start = tokio::time::Instant::now() + Duration::from_secs(600);
+    let mut days = tokio::time::interval_at(start, PRUNE_EVERY);
+    loop {
+        days.tick().await;
+        let pruning = desk.clone();
+        let before = desk.now() - jiff::SignedDuration::from_hours(KEEP_DAYS * 24);
+        // Old rows cost only space; a failure shows with the next write.
+        let _ = tokio::task::spawn_blocking(move || pruning.history().prune(before)).await;
     }
 }
 

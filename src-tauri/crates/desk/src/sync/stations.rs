@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use sources::{Backoff, FetchError, ServerEvent, Url, sensorthings};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Observations wait this long for company before they are written: one transaction a second.
@@ -19,32 +20,46 @@ const HISTORY_INTERVAL_SECS: u64 = 60;
 const SPARSE_EVERY_SECS: i64 = 600;
 /// VN_AQI looks back 12 hours, its trend three more, the chart 24 and NowCast before them.
 const BACKFILL_HOURS: i64 = 36;
-/// Loggers keep 30 days; so does the history.
-const KEEP_DAYS: i64 = 31;
+/// What was fetched of a station's past is not fetched again within this: pushed values keep it whole meanwhile.
+const ASK_AGAIN_SECS: i64 = 600;
+/// Longest stretch that is fetched for a chart.
+const MAX_FILL_SECS: i64 = 8 * 86_400;
 
 pub(super) async fn run(desk: Arc<Desk>, source: SourceSpec) {
     let mut backoff = Backoff::new(seed_of(&source.id));
-    let mut backfilled = false;
+    // The stream has its own: a service without events is polled at leisure, however well the polling goes.
+    let mut stream_backoff = Backoff::new(seed_of(&source.url));
+    let filled = Arc::new(AtomicBool::new(false));
     let mut last_event: Option<String> = None;
     loop {
-        let error = match catch_up(&desk, &source).await {
-            Err(error) => error,
+        if desk.links().state(&source.id) == LinkState::Lost {
+            // The hours of the outage are missing when it ends.
+            filled.store(false, Ordering::Relaxed);
+        }
+        let (error, wait) = match catch_up(&desk, &source).await {
+            Err(error) => {
+                let wait = super::wait_after(&mut backoff, &error);
+                (error, wait)
+            }
             Ok(_) => {
                 backoff.reset();
-                if !backfilled {
-                    backfilled = true;
-                    tokio::spawn(backfill(desk.clone(), source.clone()));
+                if !filled.swap(true, Ordering::Relaxed) {
+                    let (desk, source, filled) = (desk.clone(), source.clone(), filled.clone());
+                    tokio::spawn(async move { filled.store(backfill(&desk, &source).await, Ordering::Relaxed) });
                 }
-                match source.events.as_ref().and_then(|events| desk.links().resolve(events)) {
-                    Some(url) => listen(&desk, &source, &url, &mut last_event).await,
-                    None => {
-                        tokio::time::sleep(source.every.as_duration()).await;
-                        continue;
-                    }
+                let Some(url) = source.events.as_ref().and_then(|events| desk.links().resolve(events)) else {
+                    tokio::time::sleep(source.every.as_duration()).await;
+                    continue;
+                };
+                let (error, heard) = listen(&desk, &source, &url, &mut last_event).await;
+                if heard {
+                    stream_backoff.reset();
                 }
+                let wait = super::wait_after(&mut stream_backoff, &error);
+                let wait = if error.retryable() { wait } else { source.every.as_duration() };
+                (error, wait)
             }
         };
-        let wait = super::wait_after(&mut backoff, &error);
         let now = desk.now();
         desk.links().failed(&source.id, &error.to_string(), super::answered(&error), now, after(now, wait));
         tokio::time::sleep(wait).await;
@@ -56,9 +71,22 @@ pub(super) async fn once(desk: &Arc<Desk>, source: &SourceSpec) -> Result<u64, F
         desk.links().failed(&source.id, &error.to_string(), super::answered(&error), desk.now(), None);
         crate::failures::fetch(desk.language(), &desk.links().address(source), &error)
     })?;
-    // Without the hours before, an air station has no index.
-    backfill(desk.clone(), source.clone()).await;
+    if lacks_index(desk, source) {
+        backfill(desk, source).await;
+    }
     Ok(taken)
+}
+
+/// Whether an air station has values but no index: it wants the hours before.
+fn lacks_index(desk: &Desk, source: &SourceSpec) -> bool {
+    let now = desk.now();
+    let mut live = desk.live().lock();
+    layers_of(desk, source).iter().filter(|layer| layer.spec.kind == LayerKind::AirStation).any(|layer| {
+        let Some(overlay) = live.get_mut(&layer.spec.id) else { return false };
+        layer.picture.features().iter().any(|station| {
+            !overlay.readings(&station.id).is_empty() && !matches!(overlay.aqi(&station.id, now), Some((_, Ok(_))))
+        })
+    })
 }
 
 fn layers_of(desk: &Desk, source: &SourceSpec) -> Vec<Arc<Layer>> {
@@ -69,21 +97,34 @@ fn layers_of(desk: &Desk, source: &SourceSpec) -> Vec<Arc<Layer>> {
 async fn catch_up(desk: &Arc<Desk>, source: &SourceSpec) -> Result<u64, FetchError> {
     let Some(root) = desk.links().url(&source.id) else { return Ok(0) };
     let mut count = 0;
+    let mut first: Option<FetchError> = None;
     for layer in layers_of(desk, source) {
-        let observations = sensorthings::latest(&desk.client, &root, Some(&layer.spec.id)).await?.observations;
-        desk.links().answered(&source.id, desk.now());
-        count += u64::try_from(observations.len()).unwrap_or(0);
-        take(desk, observations).await;
+        match sensorthings::latest(&desk.client, &root, Some(&layer.spec.id)).await {
+            Ok(readings) => {
+                desk.links().answered(&source.id, desk.now());
+                count += u64::try_from(readings.observations.len()).unwrap_or(0);
+                take(desk, readings.observations).await;
+            }
+            Err(error) if !error.answered() => return Err(error),
+            Err(error) => {
+                first.get_or_insert(error);
+            }
+        }
     }
-    Ok(count)
+    match first {
+        // Some layers spoke: better listen to them than to none.
+        Some(error) if count == 0 => Err(error),
+        _ => Ok(count),
+    }
 }
 
-/// Takes pushed events until the stream ends; the reason it ended.
-async fn listen(desk: &Arc<Desk>, source: &SourceSpec, url: &Url, last: &mut Option<String>) -> FetchError {
+/// Takes pushed events until the stream ends: the reason it ended, and whether anything came at all.
+async fn listen(desk: &Arc<Desk>, source: &SourceSpec, url: &Url, last: &mut Option<String>) -> (FetchError, bool) {
     let waiting: Arc<Mutex<Vec<Observation>>> = Arc::default();
-    let writer = tokio::spawn(write_waiting(desk.clone(), waiting.clone()));
-    let error = sources::events::listen(&desk.client, url, last, |event| {
+    let heard = AtomicBool::new(false);
+    let listening = sources::events::listen(&desk.client, url, last, |event| {
         let now = desk.now();
+        heard.store(true, Ordering::Relaxed);
         desk.links().answered(&source.id, now);
         match event {
             ServerEvent::Observation(observation) => {
@@ -91,28 +132,26 @@ async fn listen(desk: &Arc<Desk>, source: &SourceSpec, url: &Url, last: &mut Opt
                 waiting.lock().push(observation);
             }
             ServerEvent::Heartbeat { .. } => {}
-            // The features source polls with its ETag; this only makes it sooner.
-            ServerEvent::LayerChanged { .. } => {
-                let desk = desk.clone();
-                tokio::spawn(async move {
-                    let _ = desk.sync_once(Some("features")).await;
-                });
-            }
+            ServerEvent::LayerChanged { .. } => desk.features_due.notify_one(),
         }
-    })
-    .await;
-    writer.abort();
+    });
+    // In one task with the listener, so that stopping one stops both.
+    let error = tokio::select! {
+        error = listening => error,
+        () = write_waiting(desk, &waiting) => FetchError::Cancelled,
+    };
     let rest = std::mem::take(&mut *waiting.lock());
     write(desk, rest).await;
-    error
+    (error, heard.load(Ordering::Relaxed))
 }
 
-async fn write_waiting(desk: Arc<Desk>, waiting: Arc<Mutex<Vec<Observation>>>) {
+/// Writes what has gathered, every second, without end.
+async fn write_waiting(desk: &Arc<Desk>, waiting: &Mutex<Vec<Observation>>) {
     let mut ticks = tokio::time::interval(WRITE_EVERY);
     loop {
         ticks.tick().await;
         let observations = std::mem::take(&mut *waiting.lock());
-        write(&desk, observations).await;
+        write(desk, observations).await;
     }
 }
 
@@ -135,6 +174,8 @@ async fn take(desk: &Arc<Desk>, observations: Vec<Observation>) {
 pub(crate) struct Writing {
     /// Layer and feature of frequent layers → when a value was last written, in Unix seconds.
     written: HashMap<(LayerId, String), i64>,
+    /// Layer and station → when its past was last asked for.
+    asked: HashMap<(LayerId, String), Timestamp>,
     /// The code of the last failure told: the next one will be the same, and once is enough.
     told: Option<String>,
 }
@@ -169,8 +210,12 @@ impl Desk {
 
     /// Leaves out what the history need not keep: of frequent layers, all but a word every ten minutes a feature.
     fn worth_keeping(&self, mut observations: Vec<Observation>) -> Vec<Observation> {
+        let now = self.now();
         let mut writing = self.writing().lock();
         observations.retain(|observation| {
+            if live::LiveLayer::from_the_future(observation, now) {
+                return false;
+            }
             if !self.is_frequent(&observation.layer) {
                 return true;
             }
@@ -198,37 +243,38 @@ impl Desk {
     }
 }
 
-/// Fills the hours before the program started, so that indices and charts are there at once; then forgets the old.
-async fn backfill(desk: Arc<Desk>, source: SourceSpec) {
-    let Some(root) = desk.links().url(&source.id) else { return };
-    let air: Vec<_> = layers_of(&desk, &source).into_iter().filter(|l| l.spec.kind == LayerKind::AirStation).collect();
-    let job = desk.begin_job("backfill");
-    let stations: Vec<(Arc<Layer>, String)> = air
-        .iter()
+/// Fills the hours before the program started, or of an outage, so that indices and charts are whole. False when it
+/// did not come to its end.
+async fn backfill(desk: &Arc<Desk>, source: &SourceSpec) -> bool {
+    let Some(root) = desk.links().url(&source.id) else { return true };
+    let air = layers_of(desk, source).into_iter().filter(|layer| layer.spec.kind == LayerKind::AirStation);
+    let stations: Vec<(LayerId, String)> = air
         .flat_map(|layer| {
-            let count = u32::try_from(layer.picture.len()).unwrap_or(u32::MAX);
-            (0..count).filter_map(|o| Some((layer.clone(), layer.picture.feature(o)?.id.clone())))
+            let ids: Vec<String> = layer.picture.features().iter().map(|feature| feature.id.clone()).collect();
+            ids.into_iter().map(move |id| (layer.spec.id.clone(), id))
         })
         .collect();
+    let job = desk.begin_job("backfill");
     let total = u64::try_from(stations.len()).unwrap_or(0);
     let to = desk.now();
     let from = to - jiff::SignedDuration::from_hours(BACKFILL_HOURS);
-    for (done, (layer, id)) in (0_u64..).zip(&stations) {
+    for (done, (layer, feature)) in (0_u64..).zip(stations) {
         if !job.progress(done, total) {
-            return job.finish(JobState::Cancelled);
+            job.finish(JobState::Cancelled);
+            return true;
         }
-        let series = sensorthings::Series::Feature { layer: layer.spec.id.clone(), feature: id.clone() };
+        let series = sensorthings::Series::Feature { layer, feature };
         match sensorthings::history(&desk.client, &root, &series, from, to).await {
-            Ok(readings) => take(&desk, readings.observations).await,
+            Ok(readings) => take(desk, readings.observations).await,
             // The listener finds out about the line; the job only says that it is not whole.
-            Err(_) => return job.finish(JobState::Failed),
+            Err(_) => {
+                job.finish(JobState::Failed);
+                return false;
+            }
         }
     }
-    let pruning = desk.clone();
-    let before = to - jiff::SignedDuration::from_hours(KEEP_DAYS * 24);
-    // Old rows cost only space: a failure shows with the next write.
-    let _ = tokio::task::spawn_blocking(move || pruning.history().prune(before)).await;
     job.finish(JobState::Done);
+    true
 }
 
 impl Desk {
@@ -237,14 +283,18 @@ impl Desk {
     pub(crate) async fn fill_history(self: &Desk, layer: &Layer, id: &str, from: Timestamp, to: Timestamp) {
         let Some(source) = &layer.spec.live_source else { return };
         let (Some(root), LinkState::Up) = (self.links().url(source), self.links().state(source)) else { return };
-        let interval_secs = i64::try_from(layer.spec.interval.map_or(300, model::Span::as_secs)).unwrap_or(300);
-        let Ok(rows) = self.history().range(&layer.spec.id, id, None, from, to) else { return };
-        let expected = (to.as_second() - from.as_second()) / interval_secs.max(1);
-        let parameters = i64::try_from(layer.spec.parameters.len().max(1)).unwrap_or(1);
-        let held = i64::try_from(rows.len()).unwrap_or(i64::MAX) / parameters;
-        // Nine tenths: a station that was silent for a while is not asked again at every look.
-        if held * 10 >= expected * 9 || expected > 20_000 {
+        if self.is_frequent(&layer.spec.id) || to.as_second() - from.as_second() > MAX_FILL_SECS {
             return;
+        }
+        let key = (layer.spec.id.clone(), id.to_owned());
+        {
+            // A station that was silent for a while is not asked again at every look.
+            let mut writing = self.writing().lock();
+            let recent = |at: &Timestamp| to.as_second() - at.as_second() < ASK_AGAIN_SECS;
+            if writing.asked.get(&key).is_some_and(recent) {
+                return;
+            }
+            writing.asked.insert(key, to);
         }
         let series = sensorthings::Series::Feature { layer: layer.spec.id.clone(), feature: id.to_owned() };
         if let Ok(readings) = sensorthings::history(&self.client, &root, &series, from, to).await {

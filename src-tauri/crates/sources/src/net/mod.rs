@@ -73,7 +73,7 @@ impl Client {
                 .user_agent("Toan-Canh/0.1")
                 .connect_timeout(options.connect_timeout)
                 .read_timeout(options.idle_timeout)
-                .redirect(reqwest::redirect::Policy::limited(5))
+                .redirect(stay_on_the_server())
                 .gzip(true)
         };
         let failed = |error: reqwest::Error| FetchError::Tls { host: "this machine".into(), reason: error.to_string() };
@@ -157,6 +157,29 @@ pub async fn still(client: &Client, url: &Url) -> Result<Vec<u8>, FetchError> {
     }
 }
 
+/// Redirects are followed on the same server only, as links of pages are; one that leads elsewhere is the answer, and its
+/// status is no success. A server must not send the desk to others in its network.
+fn stay_on_the_server() -> reqwest::redirect::Policy {
+    reqwest::redirect::Policy::custom(|attempt| {
+        let stays = attempt.previous().last().is_some_and(|from| same_server(from, attempt.url()));
+        if !stays {
+            attempt.stop()
+        } else if attempt.previous().len() > 5 {
+            attempt.error("more than five redirects")
+        } else {
+            attempt.follow()
+        }
+    })
+}
+
+/// The same scheme, host and port, or the way up from http to https where both have their usual ports.
+fn same_server(from: &Url, to: &Url) -> bool {
+    let usual = from.port().is_none() && to.port().is_none();
+    let upgrade = usual && from.scheme() == "http" && to.scheme() == "https";
+    let same = from.scheme() == to.scheme() && from.port_or_known_default() == to.port_or_known_default();
+    from.host_str() == to.host_str() && (same || upgrade)
+}
+
 /// Host and, where it is not the usual one, port.
 pub(crate) fn host_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
@@ -230,6 +253,17 @@ mod tests {
         {
             assert_eq!(follow(&page, link).unwrap_err().code(), "malformed", "{link}");
         }
+    }
+
+    #[test]
+    fn redirects_stay_on_their_server() {
+        let stays = |from: &str, to: &str| same_server(&from.parse().unwrap(), &to.parse().unwrap());
+        assert!(stays("http://data.example/a", "http://data.example/b"));
+        assert!(stays("http://data.example/a", "https://data.example/a"));
+        assert!(!stays("https://data.example/a", "http://data.example/a"));
+        assert!(!stays("https://data.example/a", "https://evil.example/a"));
+        assert!(!stays("http://data.example:8700/a", "http://data.example:22/a"));
+        assert!(!stays("http://127.0.0.1:8700/a", "https://127.0.0.1/a"));
     }
 
     #[test]
