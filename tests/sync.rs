@@ -175,3 +175,78 @@ async fn a_server_that_hangs_is_lost_like_one_that_is_gone() {
     assert!(within(Duration::from_secs(15), || desk.sources_info().link == LinkState::Up).await.is_some());
     centre.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn source_without_its_event_stream_is_polled_at_leisure() {
+    const MANY: u32 = 1_000;
+    let home = tempfile::tempdir().unwrap();
+    let centre = practice(home.path(), None).await;
+    centre.faults().set("/events", Fault::Status { code: 404, retry_after: None }, Some(MANY));
+    let desk = open(home.path(), &centre.base_url());
+    let _syncing = desk.start_syncing();
+    assert!(within(Duration::from_secs(20), || fresh_cameras(&desk) > 300).await.is_some(), "no values came");
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let tries = MANY - centre.faults().rules()[0].times.unwrap();
+    assert!((1..=2).contains(&tries), "{tries} tries");
+    let info = desk.sources_info();
+    let stations = info.sources.iter().find(|source| source.id == "stations").unwrap();
+    assert_eq!(stations.link, LinkState::Up, "who says that there is no stream is there");
+    assert!(stations.last_error.as_ref().is_some_and(|error| error.contains("404")), "{stations:?}");
+    let wait_secs = stations.next_try_at.unwrap().as_second() - model::Timestamp::now().as_second();
+    assert!(wait_secs > 15, "next try in {wait_secs} s");
+    centre.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hours_that_could_not_be_fetched_are_asked_for_again() {
+    let home = tempfile::tempdir().unwrap();
+    let centre = practice(home.path(), None).await;
+    // The past is fetched from here; the present comes with the Things.
+    centre.faults().set("/sensorthings/v1.1/Datastreams", Fault::Status { code: 500, retry_after: None }, None);
+    let desk = open(home.path(), &centre.base_url());
+    let mut told = desk.listen();
+    let _syncing = desk.start_syncing();
+    let mut failed = || {
+        std::iter::from_fn(|| told.try_recv().ok()).any(|message| {
+            serde_json::from_slice::<serde_json::Value>(&message[1..]).is_ok_and(|event| {
+                event["event"] == "job" && event["job"]["kind"] == "backfill" && event["job"]["state"] == "failed"
+            })
+        })
+    };
+    assert!(within(Duration::from_secs(20), &mut failed).await.is_some(), "nothing was asked for");
+    let with_index = || {
+        let states = desk.live_states();
+        let air = states.iter().find(|states| states.layer.as_str() == "air_stations").unwrap();
+        air.states.iter().filter(|state| state.value.is_some()).count()
+    };
+    assert_eq!(with_index(), 0);
+    centre.faults().clear();
+    assert!(within(Duration::from_secs(15), || with_index() > 3).await.is_some(), "{} have an index", with_index());
+    centre.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn broken_collection_keeps_no_other_from_being_fetched() {
+    let home = tempfile::tempdir().unwrap();
+    let centre = practice(home.path(), None).await;
+    let desk = open(home.path(), &centre.base_url());
+    let of_source = desk.profile().layers.iter().filter(|spec| spec.feature_source.as_deref() == Some("features"));
+    let layers: Vec<LayerId> = of_source.map(|spec| spec.id.clone()).collect();
+    let fetched_at = || {
+        let infos = desk.layer_infos();
+        let of = |id: &LayerId| {
+            infos.iter().find(|info| info.id == *id).and_then(|info| Some(info.provenance.as_ref()?.fetched_at))
+        };
+        layers.iter().map(of).collect::<Vec<_>>()
+    };
+    let before = fetched_at();
+    let broken = format!("/ogc/collections/{}", layers[0]);
+    centre.faults().set(&broken, Fault::Status { code: 404, retry_after: None }, None);
+    let failure = desk.sync_once(Some("features")).await.unwrap_err();
+    assert_eq!(failure.code, "status", "{failure:?}");
+    let after = fetched_at();
+    assert_eq!(after[0], before[0]);
+    let behind = after.iter().zip(&before).skip(1).filter(|(after, before)| after > before).count();
+    assert_eq!(behind, layers.len() - 1, "a layer behind the broken one was not fetched");
+    centre.stop().await;
+}

@@ -67,8 +67,6 @@ pub struct Desk {
     live: Mutex<HashMap<LayerId, LiveLayer>>,
     links: Links,
     writing: Mutex<Writing>,
-    /// Wakes the feature sources before their period is over: a source said that something changed.
-    pub(crate) features_due: tokio::sync::Notify,
     tiles: TileWorkers,
     settings: RwLock<Settings>,
     session: RwLock<Session>,
@@ -132,7 +130,6 @@ impl Desk {
             session: RwLock::new(session),
             links: Links::new(&profile, options.practice_url.as_deref()),
             writing: Mutex::default(),
-            features_due: tokio::sync::Notify::new(),
             tiles: TileWorkers::start(options.tile_threads, TILE_CACHE_BYTES),
             live: Mutex::new(HashMap::new()),
             layers: Layers::new(Vec::new()),

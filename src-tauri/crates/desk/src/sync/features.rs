@@ -1,48 +1,75 @@
 //! Features by OGC API – Features: fetched by period, replaced whole, left alone where a person imported better ones.
 
-use super::{after, seed_of};
+use super::seed_of;
 use crate::Desk;
 use crate::api::{Event, Failure};
-use model::{LayerSpec, Provenance, SourceSpec};
+use model::{LayerId, LayerSpec, Provenance, SourceSpec};
 use sources::{Backoff, FetchError, Fetched, Url};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 
-pub(super) async fn run(desk: Arc<Desk>, source: SourceSpec) {
-    let mut backoff = Backoff::new(seed_of(&source.id));
+/// Changes come in bursts; they are fetched together.
+const BURST: Duration = Duration::from_millis(500);
+/// One layer may be slow beyond measure while the others are not; two in a row are the line.
+const UNANSWERED: usize = 2;
+
+pub(super) async fn run(desk: Arc<Desk>, source: SourceSpec, waker: Arc<Notify>) {
     let every = source.every.as_duration();
+    let mut backoff = Backoff::new(seed_of(&source.id));
+    let mut left: Vec<LayerId> = Vec::new();
+    let mut whole_at = Instant::now();
     loop {
-        let wait = match try_once(&desk, &source).await {
-            Ok(_) => {
+        // Between the periods only what failed is tried again.
+        if left.is_empty() || whole_at.elapsed() >= every {
+            left.clear();
+            whole_at = Instant::now();
+        }
+        let round = fetch(&desk, &source, &left).await;
+        left = round.left;
+        match round.trouble {
+            None => {
                 backoff.reset();
-                every
+                left.clear();
+                pause(every, &waker).await;
             }
-            Err(Trouble::Fetch(error)) => {
-                // What will not mend itself is not knocked at: the next regular turn is soon enough.
-                let wait = if error.retryable() { super::wait_after(&mut backoff, &error) } else { every };
-                let now = desk.now();
-                desk.links().failed(&source.id, &error.to_string(), super::answered(&error), now, after(now, wait));
-                wait
+            Some(Trouble::Fetch(error)) => {
+                let wait = super::wait_after(&mut backoff, &error, every);
+                super::note(&desk, &source, &error, Some(wait));
+                if error.retryable() {
+                    tokio::time::sleep(wait).await;
+                } else {
+                    left.clear();
+                    pause(wait, &waker).await;
+                }
             }
-            Err(Trouble::Local(failure)) => {
+            Some(Trouble::Local(failure)) => {
+                left.clear();
                 desk.tell(&Event::Notice { failure, serious: true });
-                every
+                pause(every, &waker).await;
             }
-        };
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = desk.features_due.notified() => {}
         }
     }
 }
 
+/// Waits for the next period, or for word that a layer changed.
+async fn pause(every: Duration, waker: &Notify) {
+    tokio::select! {
+        () = tokio::time::sleep(every) => {}
+        () = waker.notified() => tokio::time::sleep(BURST).await,
+    }
+}
+
 pub(super) async fn once(desk: &Arc<Desk>, source: &SourceSpec) -> Result<u64, Failure> {
-    try_once(desk, source).await.map_err(|trouble| match trouble {
-        Trouble::Fetch(error) => {
-            desk.links().failed(&source.id, &error.to_string(), super::answered(&error), desk.now(), None);
-            crate::failures::fetch(desk.language(), &desk.links().address(source), &error)
+    let round = fetch(desk, source, &[]).await;
+    match round.trouble {
+        None => Ok(round.changed),
+        Some(Trouble::Fetch(error)) => {
+            super::note(desk, source, &error, None);
+            Err(crate::failures::fetch(desk.language(), &desk.links().address(source), &error))
         }
-        Trouble::Local(failure) => failure,
-    })
+        Some(Trouble::Local(failure)) => Err(failure),
+    }
 }
 
 enum Trouble {
@@ -56,32 +83,57 @@ impl From<FetchError> for Trouble {
     }
 }
 
-/// Fetches every layer of the source; the number of layers that changed.
-async fn try_once(desk: &Arc<Desk>, source: &SourceSpec) -> Result<u64, Trouble> {
-    let Some(root) = desk.links().url(&source.id) else { return Ok(0) };
-    let mut changed = 0;
-    let mut first: Option<Trouble> = None;
+/// What became of asking for some layers.
+#[derive(Default)]
+struct Round {
+    changed: u64,
+    /// The first failure that trying again may mend, else the first of all; the layers behind it were asked for.
+    trouble: Option<Trouble>,
+    /// The layers that failed or were not asked for any more.
+    left: Vec<LayerId>,
+}
+
+/// Fetches every layer of the source, or of them those in `only` when it has any. One that fails keeps no other from
+/// being fetched.
+async fn fetch(desk: &Arc<Desk>, source: &SourceSpec, only: &[LayerId]) -> Round {
+    let mut round = Round::default();
+    let Some(root) = desk.links().url(&source.id) else { return round };
+    let mut unanswered = 0;
     let specs = desk.profile().layers.iter().filter(|spec| spec.feature_source.as_ref() == Some(&source.id));
-    for spec in specs {
+    for spec in specs.filter(|spec| only.is_empty() || only.contains(&spec.id)) {
         let held = desk.layers().get(&spec.id);
         // What a person imported is not overwritten by a sync; restoring the layer gives it back to the source.
         if held.as_ref().and_then(|layer| layer.stored.as_ref()).is_some_and(|stored| desk.is_imported(stored)) {
             continue;
         }
+        // With the line down the other layers cannot do better.
+        if unanswered >= UNANSWERED {
+            round.left.push(spec.id.clone());
+            continue;
+        }
         match fetch_layer(desk, source, &root, spec).await {
             Ok(is_new) => {
-                changed += u64::from(is_new);
+                round.changed += u64::from(is_new);
+                unanswered = 0;
                 desk.links().answered(&source.id, desk.now());
             }
-            // With the line down the other layers cannot do better.
-            Err(Trouble::Fetch(error)) if !error.answered() => return Err(Trouble::Fetch(error)),
-            // One broken collection must not keep the others from being fetched.
             Err(trouble) => {
-                first.get_or_insert(trouble);
+                if let Trouble::Fetch(error) = &trouble {
+                    // At once: with many layers the end of the round may be long after the line was lost.
+                    super::note(desk, source, error, None);
+                    unanswered = if super::answered(error) { 0 } else { unanswered + 1 };
+                }
+                let retryable = |trouble: &Trouble| matches!(trouble, Trouble::Fetch(error) if error.retryable());
+                if retryable(&trouble) {
+                    round.left.push(spec.id.clone());
+                }
+                if round.trouble.as_ref().is_none_or(|first| retryable(&trouble) && !retryable(first)) {
+                    round.trouble = Some(trouble);
+                }
             }
         }
     }
-    first.map_or(Ok(changed), Err)
+    round
 }
 
 async fn fetch_layer(desk: &Arc<Desk>, source: &SourceSpec, root: &Url, spec: &LayerSpec) -> Result<bool, Trouble> {

@@ -16,6 +16,10 @@ struct Link {
     url: Option<Url>,
     state: LinkState,
     answered_at: Option<Timestamp>,
+    /// When this source itself, not only its server, last gave what it was asked for.
+    worked_at: Option<Timestamp>,
+    /// From when values may have been missed and were not asked for since.
+    gap_from: Option<Timestamp>,
     /// Since when every attempt has failed.
     failing_since: Option<Timestamp>,
     lost_at: Option<Timestamp>,
@@ -38,6 +42,8 @@ impl Links {
             spec: spec.clone(),
             state: LinkState::Unknown,
             answered_at: None,
+            worked_at: None,
+            gap_from: None,
             failing_since: None,
             lost_at: None,
             next_try_at: None,
@@ -79,11 +85,22 @@ impl Links {
                 link.failing_since = None;
                 link.lost_at = None;
                 if own {
+                    if let (Some(worked), Some(_)) = (link.worked_at, &link.last_error)
+                        && now.as_millisecond() - worked.as_millisecond() > LOST_AFTER_MS
+                    {
+                        link.gap_from = Some(link.gap_from.map_or(worked, |from| from.min(worked)));
+                    }
+                    link.worked_at = Some(now);
                     link.last_error = None;
                     link.next_try_at = None;
                 }
             }
         }
+    }
+
+    /// From when values of this source may be missing after an outage; answered once.
+    pub(crate) fn take_gap(&self, source: &str) -> Option<Timestamp> {
+        self.all.lock().iter_mut().find(|link| link.spec.id == source)?.gap_from.take()
     }
 
     /// An attempt failed. `answered`: the server spoke, if only to refuse, so the line is up.
@@ -281,6 +298,34 @@ mod tests {
         assert!(links.judge(at(605_000)));
         links.failed("features", "429", true, at(606_000), None);
         assert_eq!(links.state("features"), LinkState::Up, "an error page proves the line");
+    }
+
+    #[test]
+    fn who_refuses_is_there_and_so_is_all_else_on_its_server() {
+        let links = Links::new(&profile(), Some("http://127.0.0.1:8700"));
+        links.failed("stations", "refused", false, at(0), None);
+        assert!(links.judge(at(5_000)));
+        links.failed("features", "429", true, at(6_000), None);
+        assert_eq!(links.state("stations"), LinkState::Up);
+        assert!(!links.judge(at(60_000)));
+    }
+
+    #[test]
+    fn outage_leaves_a_gap_from_the_last_value_that_came() {
+        let links = Links::new(&profile(), Some("http://127.0.0.1:8700"));
+        links.failed("stations", "refused", false, at(0), None);
+        links.answered("stations", at(9_000));
+        assert_eq!(links.take_gap("stations"), None, "a first answer ends no outage");
+        links.answered("stations", at(10_000));
+        links.failed("stations", "ended", true, at(10_500), None);
+        links.answered("stations", at(11_000));
+        assert_eq!(links.take_gap("stations"), None, "a new connection is no outage");
+        links.failed("stations", "silent", false, at(12_000), None);
+        assert!(links.judge(at(16_000)));
+        links.answered("features", at(3_600_000));
+        assert_eq!(links.take_gap("stations"), None, "its server is there, but it has not spoken yet");
+        links.answered("stations", at(3_601_000));
+        assert_eq!((links.take_gap("stations"), links.take_gap("stations")), (Some(at(11_000)), None));
     }
 
     #[test]

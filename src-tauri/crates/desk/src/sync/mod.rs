@@ -1,6 +1,7 @@
-//! Keeping the home in step with its sources: one task a source, one that watches the cache, one that tells the windows.
+//! Keeping the home in step with its sources: one or two tasks a source, one that watches the cache, one that tells the windows.
 
 mod features;
+mod filling;
 mod links;
 mod stations;
 
@@ -15,12 +16,16 @@ use sources::{Backoff, FetchError};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 /// Marks follow their values within this.
 const TICK: Duration = Duration::from_millis(250);
 /// How often another process's changes to the cache are looked for.
 const WATCH: Duration = Duration::from_millis(500);
+
+/// By source: what makes it ask before its period is over.
+type Wakers = Arc<HashMap<String, Arc<Notify>>>;
 
 /// Running synchronisation. Dropping it stops all its tasks.
 pub struct Syncing {
@@ -38,14 +43,22 @@ impl Desk {
     /// Starts fetching, watching and telling. Needs a tokio runtime.
     pub fn start_syncing(self: &Arc<Self>) -> Syncing {
         let mut tasks = JoinSet::new();
+        let waker = |source: &SourceSpec| (source.id.clone(), Arc::<Notify>::default());
+        let wakers: Wakers = Arc::new(self.profile().sources.iter().map(waker).collect());
         for source in &self.profile().sources {
             if self.links().url(&source.id).is_none() {
                 continue;
             }
             match source.protocol {
-                Protocol::OgcApiFeatures => tasks.spawn(features::run(self.clone(), source.clone())),
-                Protocol::SensorThings => tasks.spawn(stations::run(self.clone(), source.clone())),
-            };
+                Protocol::OgcApiFeatures => {
+                    let waker = wakers.get(&source.id).cloned().unwrap_or_default();
+                    tasks.spawn(features::run(self.clone(), source.clone(), waker));
+                }
+                Protocol::SensorThings => {
+                    tasks.spawn(stations::run(self.clone(), source.clone(), wakers.clone()));
+                    tasks.spawn(filling::run(self.clone(), source.clone()));
+                }
+            }
         }
         tasks.spawn(tick(self.clone()));
         tasks.spawn(watch(self.clone()));
@@ -216,14 +229,24 @@ async fn watch(desk: Arc<Desk>) {
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
 /// How long to wait after a failure: by back-off, but no longer than [`LONGEST_WAIT`] unless the server asks for more.
-fn wait_after(backoff: &mut Backoff, error: &FetchError) -> Duration {
+/// What will not mend itself is not knocked at: the next regular turn is soon enough.
+fn wait_after(backoff: &mut Backoff, error: &FetchError, every: Duration) -> Duration {
     let asked = error.retry_after_secs().map(Duration::from_secs);
-    backoff.failed(asked).min(LONGEST_WAIT.max(asked.unwrap_or_default()))
+    let wait = backoff.failed(asked);
+    if error.retryable() { wait.min(LONGEST_WAIT.max(asked.unwrap_or_default())) } else { wait.max(every) }
 }
 
-/// Whether the line is proven up by a failure. A stream gone silent proves nothing: that is how a pulled plug sounds.
+/// Whether the line is proven up by a failure. A stream gone silent and a body that stops prove nothing: that is how a
+/// pulled plug sounds.
 fn answered(error: &FetchError) -> bool {
-    error.answered() && !matches!(error, FetchError::Silent { .. })
+    error.answered() && !matches!(error, FetchError::Silent { .. } | FetchError::Timeout { .. })
+}
+
+/// Notes a failed try, and when the next one comes.
+fn note(desk: &Desk, source: &SourceSpec, error: &FetchError, wait: Option<Duration>) {
+    let now = desk.now();
+    let next = wait.and_then(|wait| after(now, wait));
+    desk.links().failed(&source.id, &error.to_string(), answered(error), now, next);
 }
 
 /// The moment a number of milliseconds from now, for people to read.
