@@ -1,4 +1,5 @@
-//! Keeping the home in step with its sources: one or two tasks a source, one that watches the cache, one that tells the windows.
+//! Keeping the home in step with its sources: one or two tasks a source, one that watches the cache, one that tells the
+//! windows, one that forgets the old.
 
 mod features;
 mod filling;
