@@ -46,6 +46,7 @@ mod nearest;
 mod packed;
 mod picture;
 mod plane;
+mod questions;
 mod ring;
 mod shapes;
 mod tile;
