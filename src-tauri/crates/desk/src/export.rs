@@ -32,13 +32,12 @@ impl Desk {
         let Some(stored) = &layer.stored else { return Err(self.failure("empty_layer", [("layer", id.as_str())])) };
         let ordinals = match options.bbox {
             Some(bbox) => layer.picture.within_bbox(bbox),
-            None => (0..u32::try_from(layer.picture.len()).unwrap_or(u32::MAX)).collect(),
+            None => layer.picture.ordinals().collect(),
         };
         let mut features = ordinals
             .into_iter()
-            .filter_map(|ordinal| layer.picture.feature(ordinal))
-            .filter(|feature| filter.as_ref().is_none_or(|filter| filter.matches(feature)))
-            .cloned();
+            .filter(|ordinal| filter.as_ref().is_none_or(|filter| layer.picture.matches(*ordinal, filter)))
+            .filter_map(|ordinal| layer.picture.feature(ordinal));
         let crs = options.crs.unwrap_or(4326);
         let ending = file.extension().map(|ending| ending.to_string_lossy().to_lowercase());
         if ending.as_deref() == Some("gpkg") {
@@ -87,7 +86,7 @@ impl Desk {
         let total = ranges.iter().map(|(_, [x0, y0, x1, y1])| u64::from(x1 - x0 + 1) * u64::from(y1 - y0 + 1)).sum();
         let failed = |error: &sources::WriteError| crate::failures::write(self.language(), error);
         let title = &layer.spec.title.vi;
-        let fields: Vec<String> = layer.spec.fields.iter().filter(|f| f.label).map(|f| f.name.clone()).collect();
+        let fields = crate::layers::tile_fields(&layer.spec);
         let mut archive = sources::TileArchive::create(file, id.as_str(), title, bbox, (low, high), &fields)
             .map_err(|error| failed(&error))?;
         let mut done = 0;

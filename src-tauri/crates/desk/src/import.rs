@@ -9,9 +9,10 @@ use model::{
 };
 use serde::Serialize;
 use sources::{Continue, OnError, ReadOptions};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use store::LayerSchema;
+use store::{LayerSchema, Mode, StoreError, Writing};
 
 /// What happens to the features that are there already.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -140,62 +141,84 @@ impl Desk {
             table: Some(layer.to_string()),
             ..ReadOptions::new(self.bbox())
         };
-        let mut features: Vec<Feature> = Vec::new();
-        let mut repaired = 0_u64;
-        let mut sink = |row: u64, mut feature: Feature| -> Result<(), Rejection> {
-            let repair = spatial::repair::repair(feature.geometry);
-            let Some(geometry) = repair.geometry else {
-                return Err(Rejection {
-                    row,
-                    field: "geometry".into(),
-                    value: feature.id.clone(),
-                    code: "geometry_invalid".into(),
-                    reason: repair.reason.unwrap_or_else(|| "the geometry cannot be repaired".into()),
-                });
-            };
-            repaired += u64::from(repair.changed);
-            feature.geometry = geometry;
-            features.push(feature);
-            Ok(())
+        let ids = match &options.mode {
+            ImportMode::Upsert { key } if key != "id" => self.ids_by_key(layer, key)?,
+            _ => HashMap::new(),
         };
-        let mut go_on = |done: u64, total: u64| if progress(done, total) { Continue::Yes } else { Continue::No };
-        let summary = sources::read_file(file, &read_options, &mut sink, &mut go_on)
-            .map_err(|error| crate::failures::read(self.language(), &error))?;
-        let rejected_file = self.write_rejected(layer, &summary.report.rejected)?;
-        if features.is_empty() {
-            let first = summary.report.rejected.first();
-            let row = first.map(|r| r.row.to_string()).unwrap_or_default();
-            let reason = first.map(|r| r.reason.clone()).unwrap_or_default();
-            return Err(self.failure(
-                "nothing_accepted",
-                [
-                    ("file", file.to_string_lossy().as_ref()),
-                    ("rejected", summary.report.rejected.len().to_string().as_str()),
-                    ("row", row.as_str()),
-                    ("detail", reason.as_str()),
-                ],
-            ));
-        }
+        let upsert_key = match &options.mode {
+            ImportMode::Upsert { key } => Some(key),
+            _ => None,
+        };
         // Sample features stay sample, whoever brings them, and so do those that stay beside the new ones.
         let staying = self.layers().get(layer).filter(|_| options.mode != ImportMode::Replace);
         let staying = staying.and_then(|layer| layer.stored.as_ref().map(|stored| stored.provenance.clone()));
-        let provenance = &Provenance {
-            sample: provenance.sample
-                || features.iter().any(is_sample)
-                || staying.as_ref().is_some_and(|staying| staying.sample),
-            practice: provenance.practice || staying.is_some_and(|staying| staying.practice),
-            ..provenance.clone()
+        let mode = match options.mode {
+            ImportMode::Replace => Mode::Replace,
+            ImportMode::Append => Mode::Append,
+            ImportMode::Upsert { .. } => Mode::Upsert,
         };
-        if let ImportMode::Upsert { key } = &options.mode {
-            self.take_over_ids(layer, key, &mut features)?;
+        let mut tally = Tally::default();
+        let mut packing = PackedBeside::default();
+        let mut done = None;
+        let schema = schema_for(layer, spec, &[], GeometryKind::Mixed);
+        // The features go from the file into the layer one by one: a file may be larger than the memory.
+        let body = |writing: &mut Writing<'_>| -> Result<(LayerSchema, Provenance), Stop> {
+            let broken = RefCell::new(None);
+            let mut sink = |row: u64, mut feature: Feature| -> Result<(), Rejection> {
+                if broken.borrow().is_some() {
+                    return Ok(());
+                }
+                let repair = spatial::repair::repair(feature.geometry);
+                let Some(geometry) = repair.geometry else {
+                    return Err(Rejection {
+                        row,
+                        field: "geometry".into(),
+                        value: feature.id.clone(),
+                        code: "geometry_invalid".into(),
+                        reason: repair.reason.unwrap_or_else(|| "the geometry cannot be repaired".into()),
+                    });
+                };
+                feature.geometry = geometry;
+                if let Some(id) = upsert_key.and_then(|key| ids.get(&key_of(&feature, key)?)) {
+                    feature.id.clone_from(id);
+                }
+                tally.see(&feature, repair.changed);
+                if let Err(error) = writing.push(feature) {
+                    *broken.borrow_mut() = Some(error);
+                }
+                Ok(())
+            };
+            let mut go_on = |done: u64, total: u64| {
+                if broken.borrow().is_none() && progress(done, total) { Continue::Yes } else { Continue::No }
+            };
+            let read = sources::read_file(file, &read_options, &mut sink, &mut go_on);
+            if let Some(error) = broken.into_inner() {
+                return Err(Stop::Store(error));
+            }
+            let summary = read.map_err(|error| Stop::Failed(crate::failures::read(self.language(), &error)))?;
+            let rejected_file = self.write_rejected(layer, &summary.report.rejected).map_err(Stop::Failed)?;
+            if tally.accepted == 0 {
+                return Err(Stop::Failed(self.nothing_accepted(file, &summary.report.rejected)));
+            }
+            let provenance = Provenance {
+                sample: provenance.sample || tally.sample || staying.as_ref().is_some_and(|staying| staying.sample),
+                practice: provenance.practice || staying.is_some_and(|staying| staying.practice),
+                ..provenance.clone()
+            };
+            let schema = schema_for(layer, spec, &summary.fields, tally.kind.unwrap_or(GeometryKind::Mixed));
+            done = Some((summary, rejected_file));
+            Ok((schema, provenance))
+        };
+        match self.cache().write(mode, &schema, Some(&mut packing), body) {
+            Ok(_) => {}
+            Err(Stop::Store(error)) => return Err(self.store_failure(&error)),
+            Err(Stop::Failed(failure)) => return Err(failure),
         }
-        let schema = schema_for(layer, spec, &summary.fields, &features);
-        let accepted = u64::try_from(features.len()).unwrap_or(u64::MAX);
-        self.write_layer(&schema, features, provenance, &options.mode)?;
+        let Some((summary, rejected_file)) = done else { return Err(self.nothing_accepted(file, &[])) };
         Ok(ImportSummary {
             layer: layer.clone(),
-            accepted,
-            repaired: repaired + summary.report.repaired,
+            accepted: tally.accepted,
+            repaired: tally.repaired + summary.report.repaired,
             rejected: u64::try_from(summary.report.rejected.len()).unwrap_or(u64::MAX),
             rejected_file,
             crs: format!("EPSG:{}", summary.crs),
@@ -203,41 +226,36 @@ impl Desk {
         })
     }
 
-    /// Gives incoming features the ids of the stored ones with the same key, so that they replace them.
-    fn take_over_ids(&self, layer: &LayerId, key: &str, features: &mut [Feature]) -> Result<(), Failure> {
-        let Some(held) = self.layers().get(layer).filter(|_| key != "id") else { return Ok(()) };
-        let key_of =
-            |feature: &Feature| feature.properties.get(key).filter(|value| !value.is_null()).map(Value::to_string);
-        let mut ids: HashMap<String, &str> = HashMap::new();
-        for feature in held.picture.features() {
-            let Some(value) = key_of(feature) else { continue };
-            if ids.insert(value.clone(), &feature.id).is_some() {
-                let at = [("layer", layer.as_str()), ("key", key), ("value", value.as_str())];
+    fn nothing_accepted(&self, file: &Path, rejected: &[Rejection]) -> Failure {
+        let first = rejected.first();
+        let row = first.map(|r| r.row.to_string()).unwrap_or_default();
+        self.failure(
+            "nothing_accepted",
+            [
+                ("file", file.to_string_lossy().as_ref()),
+                ("rejected", rejected.len().to_string().as_str()),
+                ("row", row.as_str()),
+                ("detail", first.map_or("", |r| r.reason.as_str())),
+            ],
+        )
+    }
+
+    /// The ids of a layer's features by an attribute, so that incoming features with the same value replace them.
+    fn ids_by_key(&self, layer: &LayerId, key: &str) -> Result<HashMap<String, FeatureId>, Failure> {
+        let mut ids: HashMap<String, FeatureId> = HashMap::new();
+        let Some(held) = self.layers().get(layer) else { return Ok(ids) };
+        for ordinal in held.picture.ordinals() {
+            let value = held.picture.value(ordinal, key);
+            if value.is_null() {
+                continue;
+            }
+            let id = held.picture.id(ordinal).unwrap_or_default().to_owned();
+            if ids.insert(value.to_string(), id).is_some() {
+                let at = [("layer", layer.as_str()), ("key", key), ("value", &value.to_string())];
                 return Err(self.failure("key_not_unique", at));
             }
         }
-        for feature in features {
-            if let Some(id) = key_of(feature).and_then(|value| ids.get(&value).copied()) {
-                feature.id = id.to_owned();
-            }
-        }
-        Ok(())
-    }
-
-    fn write_layer(
-        &self,
-        schema: &LayerSchema,
-        features: Vec<Feature>,
-        provenance: &Provenance,
-        mode: &ImportMode,
-    ) -> Result<(), Failure> {
-        let mut rows = features.into_iter().map(Ok);
-        let written = match mode {
-            ImportMode::Replace => self.cache().replace(schema, &mut rows, provenance, None),
-            ImportMode::Append => self.cache().append(schema, &mut rows, provenance, None),
-            ImportMode::Upsert { .. } => self.cache().upsert(schema, &mut rows, provenance, None),
-        };
-        written.map(|_| ()).map_err(|error| self.store_failure(&error))
+        Ok(ids)
     }
 
     /// Writes the rejected rows beside the home, never beside the input.
@@ -296,21 +314,22 @@ impl Desk {
             self.reload_record(&spec.id)?;
             return Ok(Taken { changed: false, dropped });
         }
-        let schema = schema_for(&spec.id, Some(spec), &[], &features);
+        let kind = crate::layers::common_geometry(features.iter().map(|f| GeometryKind::of(&f.geometry)));
+        let schema = schema_for(&spec.id, Some(spec), &[], kind);
         // Drawn inside the write transaction, where nobody else can write: what is seen there holds until the commit.
         let mut checked = false;
         let mut rows = features.into_iter().map(|feature| {
             if !checked {
                 checked = true;
                 if present()? != version {
-                    return Err(store::StoreError::Aborted { reason: MOVED_ON.into() });
+                    return Err(StoreError::Aborted { reason: MOVED_ON.into() });
                 }
             }
             Ok(feature)
         });
-        match self.cache().replace(&schema, &mut rows, provenance, None) {
+        match self.cache().replace(&schema, &mut rows, provenance, Some(&mut PackedBeside::default())) {
             Ok(_) => {}
-            Err(store::StoreError::Aborted { reason }) if reason == MOVED_ON => return Err(moved_on()),
+            Err(StoreError::Aborted { reason }) if reason == MOVED_ON => return Err(moved_on()),
             Err(error) => return Err(self.store_failure(&error)),
         }
         self.reload(&spec.id)?;
@@ -348,13 +367,60 @@ fn mended(features: Vec<Feature>) -> Vec<Feature> {
 }
 
 fn same(picture: &spatial::LayerPicture, features: &[Feature]) -> bool {
-    let alike = |(ordinal, feature): (u32, &Feature)| picture.feature(ordinal) == Some(feature);
-    picture.len() == features.len() && (0_u32..).zip(features).all(alike)
+    picture.len() == features.len() && picture.features().zip(features).all(|(held, feature)| held == *feature)
+}
+
+/// What the features of an import turned out to be.
+#[derive(Default)]
+struct Tally {
+    accepted: u64,
+    repaired: u64,
+    sample: bool,
+    kind: Option<GeometryKind>,
+}
+
+impl Tally {
+    fn see(&mut self, feature: &Feature, repaired: bool) {
+        let kind = GeometryKind::of(&feature.geometry);
+        self.kind = Some(self.kind.map_or(kind, |held| if held == kind { kind } else { GeometryKind::Mixed }));
+        self.sample |= is_sample(feature);
+        self.repaired += u64::from(repaired);
+        self.accepted += 1;
+    }
+}
+
+/// The layer's picture, packed while it is written.
+#[derive(Default)]
+struct PackedBeside(spatial::Packer);
+
+impl store::Packing for PackedBeside {
+    fn push(&mut self, feature: &Feature) -> Option<Vec<u8>> {
+        self.0.push(feature)
+    }
+
+    fn finish(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.0).finish()
+    }
+}
+
+/// Why an import ended.
+enum Stop {
+    Store(StoreError),
+    Failed(Failure),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+fn key_of(feature: &Feature, key: &str) -> Option<String> {
+    feature.properties.get(key).filter(|value| !value.is_null()).map(Value::to_string)
 }
 
 /// The schema to store: the profile's, or what the file shows. Attributes beyond it are kept by the store.
-fn schema_for(layer: &LayerId, spec: Option<&LayerSpec>, inferred: &[Field], features: &[Feature]) -> LayerSchema {
-    let geometry = crate::layers::common_geometry(features.iter().map(|f| GeometryKind::of(&f.geometry)));
+fn schema_for(layer: &LayerId, spec: Option<&LayerSpec>, inferred: &[Field], geometry: GeometryKind) -> LayerSchema {
     match spec {
         Some(spec) => LayerSchema {
             id: layer.clone(),

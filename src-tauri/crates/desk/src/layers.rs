@@ -1,6 +1,6 @@
 //! The layers as the desk holds them: the profile's word, the cache's record and the picture in memory, swapped whole.
 
-use crate::search::Entry;
+use crate::search::Names;
 use arc_swap::ArcSwap;
 use geo_types::Coord;
 use model::{
@@ -9,39 +9,40 @@ use model::{
 };
 use parking_lot::Mutex;
 use spatial::LayerPicture;
-use std::sync::Arc;
-use store::{Loaded, StoredLayer};
+use std::sync::{Arc, OnceLock};
+use store::StoredLayer;
 
 /// One layer, immutable. A change makes a new one beside it.
 pub struct Layer {
     pub spec: LayerSpec,
     pub stored: Option<StoredLayer>,
     pub picture: Arc<LayerPicture>,
-    /// Empty for layers that search leaves out.
-    pub names: Arc<[Entry]>,
+    names: Arc<OnceLock<Names>>,
+}
+
+/// The fields whose values tiles carry.
+pub fn tile_fields(spec: &LayerSpec) -> Vec<String> {
+    spec.fields.iter().filter(|field| field.label).map(|field| field.name.clone()).collect()
 }
 
 impl Layer {
-    /// Builds the picture from what the cache holds.
-    pub fn build(spec: LayerSpec, loaded: Loaded) -> Self {
-        let Loaded { layer: stored, features, index } = loaded;
-        let tile_fields: Vec<String> =
-            spec.fields.iter().filter(|field| field.label).map(|field| field.name.clone()).collect();
-        let id = spec.id.clone();
-        let picture = match index {
-            Some(index) => {
-                LayerPicture::build_with_index(id, stored.version, features, &spec.name_field, &tile_fields, &index)
-            }
-            None => LayerPicture::build(id, stored.version, features, &spec.name_field, &tile_fields),
-        };
-        let names = if spec.search { names(&picture, &spec.name_field) } else { Vec::new() };
-        Self { spec, stored: Some(stored), picture: Arc::new(picture), names: names.into() }
+    pub fn new(spec: LayerSpec, stored: StoredLayer, picture: LayerPicture) -> Self {
+        Self { spec, stored: Some(stored), picture: Arc::new(picture), names: Arc::default() }
     }
 
-    /// A layer whose content could not be read: it is listed and empty.
-    pub fn empty(spec: LayerSpec) -> Self {
-        let picture = LayerPicture::build(spec.id.clone(), 0, Vec::new(), &spec.name_field, &[]);
-        Self { spec, stored: None, picture: Arc::new(picture), names: Arc::new([]) }
+    /// A layer whose content was not read: it is listed, and no question finds anything in it.
+    pub fn unread(spec: LayerSpec, stored: Option<StoredLayer>) -> Self {
+        let version = stored.as_ref().map_or(0, |stored| stored.version);
+        let picture = LayerPicture::build(spec.id.clone(), version, Vec::new(), &spec.name_field, &[]);
+        Self { spec, stored, picture: Arc::new(picture), names: Arc::default() }
+    }
+
+    /// The names that search looks through, made when first asked for; none for layers that search leaves out.
+    pub fn names(&self) -> &Names {
+        self.names.get_or_init(|| {
+            let named = |ordinal| Some((ordinal, self.written_name(ordinal)?));
+            if self.spec.search { self.picture.ordinals().filter_map(named).collect() } else { Names::default() }
+        })
     }
 
     /// The same content with a newer record: the cache only noted that it was looked at.
@@ -70,26 +71,13 @@ impl Layer {
 
     /// The name of a feature, else its id.
     pub fn name_of(&self, ordinal: u32) -> String {
-        let feature = self.picture.feature(ordinal);
-        feature.map_or_else(String::new, |feature| {
-            written_name(feature, &self.spec.name_field).unwrap_or(&feature.id).to_owned()
-        })
+        self.written_name(ordinal).or_else(|| self.picture.id(ordinal)).unwrap_or_default().to_owned()
     }
-}
 
-/// The name to show: the full official one where there is one ("Phường Trảng Bàng"), else the layer's name field.
-fn written_name<'a>(feature: &'a model::Feature, name_field: &str) -> Option<&'a str> {
-    feature.text("full_name").or_else(|| feature.text(name_field))
-}
-
-fn names(picture: &LayerPicture, name_field: &str) -> Vec<Entry> {
-    let count = u32::try_from(picture.len()).unwrap_or(u32::MAX);
-    (0..count)
-        .filter_map(|ordinal| {
-            let feature = picture.feature(ordinal)?;
-            Some(Entry::new(ordinal, written_name(feature, name_field)?))
-        })
-        .collect()
+    /// The name to show: the full official one where there is one ("Phường Trảng Bàng"), else the layer's name field.
+    pub fn written_name(&self, ordinal: u32) -> Option<&str> {
+        self.picture.text(ordinal, "full_name").or_else(|| self.picture.name(ordinal))
+    }
 }
 
 /// The spec of a layer that no profile names: what an import found out about it.

@@ -6,7 +6,7 @@ use crate::api::{
 };
 use crate::args::{AtArgs, NearArgs, PlaceArgs, SearchArgs, SeriesArgs};
 use crate::layers::Layer;
-use crate::search::{Query, Rank};
+use crate::search::{Hit, Query, marks};
 use geo_types::Coord;
 use geodesy::Vn2000;
 use live::aqi::{self, Pollutant};
@@ -21,8 +21,8 @@ use std::sync::Arc;
 /// Hits of one layer that only match the word being typed: more would bury the rest.
 const PARTIAL_PER_LAYER: usize = 3;
 
-/// A name that matches: rank, order of its layer, layer, ordinal, marks.
-type Found = (Rank, usize, Arc<Layer>, u32, Vec<[u32; 2]>);
+/// A name that matches: order of its layer, layer, hit.
+type Found = (usize, Arc<Layer>, Hit);
 
 impl Desk {
     /// Everything with a name, best first.
@@ -34,9 +34,8 @@ impl Desk {
         for (order, layer) in self.layers().all().iter().filter(|layer| layer.allowed(role)).enumerate() {
             let mut partial = 0;
             let mut seen = HashSet::new();
-            for entry in layer.names.iter() {
-                let Some((rank, marks)) = entry.matches(&query) else { continue };
-                if rank.partial() {
+            for hit in layer.names().matches(&query, |ordinal| layer.written_name(ordinal)) {
+                if hit.rank.partial() {
                     partial += 1;
                     if partial > PARTIAL_PER_LAYER {
                         continue;
@@ -44,18 +43,19 @@ impl Desk {
                 }
                 // The parts of one road or river carry one name; one line in the list is enough.
                 let parts = matches!(layer.spec.kind, LayerKind::Road | LayerKind::River | LayerKind::Border);
-                if parts && !seen.insert(entry.key()) {
+                if parts && !seen.insert(model::canonical(&layer.name_of(hit.ordinal))) {
                     continue;
                 }
-                hits.push((rank, search_order(layer.spec.kind, order), layer.clone(), entry.ordinal, marks));
+                hits.push((search_order(layer.spec.kind, order), layer.clone(), hit));
             }
         }
         // Among names that only match the word being typed, what kind of thing it is says more than how well it matches.
-        hits.sort_by_key(|(rank, order, _, ordinal, _)| {
+        hits.sort_by_key(|(order, _, Hit { rank, ordinal, .. })| {
             (rank.partial(), if rank.partial() { order / 1_000 } else { 0 }, *rank, *order, *ordinal)
         });
         hits.truncate(limit);
-        let hits = hits.into_iter().filter_map(|(rank, _, layer, ordinal, marks)| {
+        let hits = hits.into_iter().filter_map(|(_, layer, hit)| {
+            let ordinal = hit.ordinal;
             let feature = layer.picture.feature(ordinal)?;
             let point = layer.point_of(ordinal);
             Some(SearchHit {
@@ -64,12 +64,12 @@ impl Desk {
                 id: feature.id.clone(),
                 ordinal,
                 name: layer.name_of(ordinal),
-                marks,
-                exact: rank.exact(),
-                commune: self.commune_name(&layer, feature, point),
+                marks: layer.written_name(ordinal).map_or_else(Vec::new, |name| marks(name, &hit)),
+                exact: hit.rank.exact(),
+                commune: self.commune_name(&layer, &feature, point),
                 point: [point.x, point.y],
                 bbox: geometry_bbox(&feature.geometry),
-                area_m2: area_of(feature),
+                area_m2: area_of(&feature),
                 state: self.state_of(&layer, ordinal),
             })
         });
@@ -98,13 +98,13 @@ impl Desk {
             id: feature.id.clone(),
             ordinal,
             name: layer.name_of(ordinal),
-            sample: crate::import::is_sample(feature) || provenance.as_ref().is_some_and(|p| p.sample),
+            sample: crate::import::is_sample(&feature) || provenance.as_ref().is_some_and(|p| p.sample),
             practice: state.is_some() && self.live_is_practice(&layer),
-            commune: self.commune_name(&layer, feature, point),
-            attributes: attributes(&layer, feature),
+            commune: self.commune_name(&layer, &feature, point),
+            attributes: attributes(&layer, &feature),
             point: [point.x, point.y],
             bbox: geometry_bbox(&feature.geometry),
-            area_m2: area_of(feature),
+            area_m2: area_of(&feature),
             length_m,
             vn2000: self.grid_points(point),
             freshness: state.as_ref().map_or_else(|| layer.freshness(now), |state| state.freshness),
@@ -335,11 +335,10 @@ impl Desk {
     /// the commune's old province.
     fn epsg_at(&self, point: Coord<f64>) -> Option<u32> {
         let (layer, ordinal) = self.commune_at(point)?;
-        let feature = layer.picture.feature(ordinal)?;
-        if let Some(Value::Integer(epsg)) = feature.properties.get("vn2000") {
-            return u32::try_from(*epsg).ok();
+        if let Value::Integer(epsg) = layer.picture.value(ordinal, "vn2000") {
+            return u32::try_from(epsg).ok();
         }
-        let old = feature.text("old_province")?;
+        let old = layer.picture.text(ordinal, "old_province")?;
         self.profile().crs.iter().find(|system| system.area.vi.starts_with(old)).map(|system| system.epsg)
     }
 
@@ -378,12 +377,12 @@ fn is_thing(kind: LayerKind) -> bool {
 }
 
 fn near_hit(layer: &Layer, ordinal: u32, distance_m: f64) -> Option<NearHit> {
-    let feature = layer.picture.feature(ordinal)?;
+    let id = layer.picture.id(ordinal)?.to_owned();
     let point = layer.point_of(ordinal);
     Some(NearHit {
         layer: layer.spec.id.clone(),
         kind: layer.spec.kind,
-        id: feature.id.clone(),
+        id,
         ordinal,
         name: layer.name_of(ordinal),
         distance_m,
@@ -395,7 +394,7 @@ fn near_hit(layer: &Layer, ordinal: u32, distance_m: f64) -> Option<NearHit> {
 fn size_of(layer: &Layer, ordinal: u32) -> f64 {
     let Some(feature) = layer.picture.feature(ordinal) else { return f64::INFINITY };
     let BBox { west, south, east, north } = geometry_bbox(&feature.geometry);
-    match area_of(feature) {
+    match area_of(&feature) {
         Some(area_m2) => 1.0 + area_m2,
         None if west == east && south == north => 0.0,
         None => 1.0,

@@ -39,11 +39,9 @@ impl Desk {
             None => None,
         };
         let picture = &layer.picture;
-        let keep = |feature: &Feature| filter.as_ref().is_none_or(|filter| filter.matches(feature));
+        let keep = |ordinal: u32| filter.as_ref().is_none_or(|filter| picture.matches(ordinal, filter));
         let limit = options.limit.unwrap_or(usize::MAX);
-        let in_box = |ordinal: u32, bbox: &BBox| {
-            picture.feature(ordinal).is_some_and(|f| model::geometry_bbox(&f.geometry).intersects(bbox))
-        };
+        let in_box = |ordinal: u32, bbox: &BBox| picture.bbox_of(ordinal).is_some_and(|own| own.intersects(bbox));
         let mut found: Vec<(u32, Option<f64>)> = if let Some(near) = options.near {
             let center = self.coordinate(near.lon, near.lat)?;
             // A filter may drop near ones, so the count is taken afterwards.
@@ -55,12 +53,12 @@ impl Desk {
         } else if let Some(bbox) = options.bbox {
             picture.within_bbox(bbox).into_iter().map(|o| (o, None)).collect()
         } else {
-            (0..u32::try_from(picture.len()).unwrap_or(u32::MAX)).map(|o| (o, None)).collect()
+            picture.ordinals().map(|o| (o, None)).collect()
         };
         if let Some(bbox) = options.bbox.filter(|_| options.near.is_some() || options.at.is_some()) {
             found.retain(|(ordinal, _)| in_box(*ordinal, &bbox));
         }
-        found.retain(|(ordinal, _)| picture.feature(*ordinal).is_some_and(keep));
+        found.retain(|(ordinal, _)| keep(*ordinal));
         let matched = found.len();
         let count = options.near.and_then(|near| near.nearest).unwrap_or(usize::MAX).min(limit);
         found.truncate(count);
@@ -68,7 +66,7 @@ impl Desk {
             .into_iter()
             .filter_map(|(ordinal, distance_m)| {
                 let feature = picture.feature(ordinal)?;
-                let mut json = feature_json(feature);
+                let mut json = feature_json(&feature);
                 let properties = json.get_mut("properties").and_then(Json::as_object_mut)?;
                 if let Some(distance_m) = distance_m {
                     properties.insert("distance_m".into(), json!(distance_m));

@@ -9,10 +9,11 @@ use crate::words;
 use live::LiveLayer;
 use model::{LayerId, LayerSpec, LinkState, Profile, Role, Session, Timestamp};
 use parking_lot::{Mutex, RwLock};
+use spatial::{LayerPicture, Packer};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use store::{Cache, History};
+use store::{Cache, Content, History};
 use tokio::sync::broadcast;
 
 /// Gives the present time. An argument, so that scenarios replay.
@@ -34,6 +35,8 @@ pub struct Options {
     pub open: Option<String>,
     /// Who is at the desk, whatever was remembered; the command line acts as administrator.
     pub role: Option<Role>,
+    /// The layers whose content is to be opened; absent: all. The rest is listed only.
+    pub pictures: Option<Vec<LayerId>>,
 }
 
 impl Options {
@@ -48,6 +51,7 @@ impl Options {
             tile_threads: 2,
             open: None,
             role: None,
+            pictures: None,
         }
     }
 }
@@ -77,6 +81,7 @@ pub struct Desk {
     ready: tokio::sync::watch::Sender<Option<u32>>,
     clock: Clock,
     language: Option<Language>,
+    pictures: Option<Vec<LayerId>>,
     open: Option<FeatureRef>,
     pub(crate) client: sources::Client,
 }
@@ -140,6 +145,7 @@ impl Desk {
             client: sources::Client::new().map_err(|error| crate::failures::fetch(language, "", &error))?,
             clock: options.clock,
             language: options.language,
+            pictures: options.pictures,
             open: options.open.as_deref().and_then(feature_ref),
             home,
             profile,
@@ -176,7 +182,7 @@ impl Desk {
         for (built, spec) in built.into_iter().zip(&specs) {
             layers.push(Arc::new(built.unwrap_or_else(|failure| {
                 notices.push(failure);
-                Layer::empty(spec.clone())
+                Layer::unread(spec.clone(), None)
             })));
         }
         for layer in layers {
@@ -189,16 +195,43 @@ impl Desk {
         Ok(())
     }
 
+    /// A layer as the cache holds it now: from its packed form, else row by row, and then the packed form is kept for
+    /// the next time.
     fn build(&self, spec: LayerSpec) -> Result<Layer, Failure> {
-        let loaded = self.cache.load(&spec.id).map_err(|error| self.store_failure(&error))?;
-        Ok(loaded.map_or_else(|| Layer::empty(spec.clone()), |loaded| Layer::build(spec.clone(), loaded)))
+        let failed = |error| self.store_failure(&error);
+        if self.pictures.as_ref().is_some_and(|wanted| !wanted.contains(&spec.id)) {
+            let stored = self.cache.layer(&spec.id).map_err(failed)?;
+            return Ok(Layer::unread(spec, stored));
+        }
+        let Some(loaded) = self.cache.load(&spec.id).map_err(failed)? else { return Ok(Layer::unread(spec, None)) };
+        let (id, fields) = (spec.id.clone(), crate::layers::tile_fields(&spec));
+        let open = |version, parts: &[Vec<u8>]| {
+            let parts = parts.iter().map(Vec::as_slice);
+            LayerPicture::unpack(id.clone(), version, parts, &spec.name_field, &fields)
+        };
+        let stored = loaded.layer;
+        if let Content::Packed(parts) = &loaded.content
+            && let Some(picture) = open(stored.version, parts)
+        {
+            return Ok(Layer::new(spec, stored, picture));
+        }
+        drop(loaded.content);
+        let mut packer = Packer::new();
+        let mut parts = Vec::new();
+        let stored = self.cache.visit(&spec.id, &mut |feature| parts.extend(packer.push(&feature))).map_err(failed)?;
+        let Some(stored) = stored else { return Ok(Layer::unread(spec, None)) };
+        parts.extend(packer.finish());
+        // Best effort: a cache that cannot be written now is read row by row again next time.
+        let _ = self.cache.set_packed(&spec.id, stored.version, &parts);
+        let picture = open(stored.version, &parts)
+            .unwrap_or_else(|| LayerPicture::build(id.clone(), stored.version, Vec::new(), &spec.name_field, &fields));
+        Ok(Layer::new(spec, stored, picture))
     }
 
-    /// Puts a layer in place and gives its live overlay the new ordinals.
     fn adopt(&self, layer: Arc<Layer>) {
         if layer.spec.live_source.is_some() {
             let count = u32::try_from(layer.picture.len()).unwrap_or(u32::MAX);
-            let ids = (0..count).filter_map(|o| layer.picture.feature(o)).map(|feature| feature.id.clone()).collect();
+            let ids = (0..count).filter_map(|o| layer.picture.id(o)).map(str::to_owned).collect();
             // Picture and ordinals change together: whoever holds the lock sees both old or both new.
             let mut live = self.live.lock();
             if self.layers.put(layer.clone()) {

@@ -9,6 +9,22 @@ use std::cmp::Ordering;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
+/// What a filter looks at: a feature's attributes by name, null for what it lacks.
+pub trait Row {
+    fn key(&self) -> &str;
+    fn value(&self, name: &str) -> Value;
+}
+
+impl Row for Feature {
+    fn key(&self) -> &str {
+        &self.id
+    }
+
+    fn value(&self, name: &str) -> Value {
+        self.properties.get(name).cloned().unwrap_or_default()
+    }
+}
+
 /// A filter that was read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Filter(Node);
@@ -81,31 +97,31 @@ impl Filter {
 
     /// Whether a feature satisfies the filter. A comparison with a missing value is not satisfied, as in SQL; so is its
     /// negation.
-    pub fn matches(&self, feature: &Feature) -> bool {
-        truth(&self.0, feature) == Some(true)
+    pub fn matches(&self, row: &impl Row) -> bool {
+        truth(&self.0, row) == Some(true)
     }
 }
 
 /// Three-valued: `None` is unknown.
-fn truth(node: &Node, feature: &Feature) -> Option<bool> {
+fn truth(node: &Node, row: &impl Row) -> Option<bool> {
     match node {
-        Node::And(a, b) => match (truth(a, feature), truth(b, feature)) {
+        Node::And(a, b) => match (truth(a, row), truth(b, row)) {
             (Some(false), _) | (_, Some(false)) => Some(false),
             (Some(true), Some(true)) => Some(true),
             _ => None,
         },
-        Node::Or(a, b) => match (truth(a, feature), truth(b, feature)) {
+        Node::Or(a, b) => match (truth(a, row), truth(b, row)) {
             (Some(true), _) | (_, Some(true)) => Some(true),
             (Some(false), Some(false)) => Some(false),
             _ => None,
         },
-        Node::Not(a) => truth(a, feature).map(|t| !t),
-        Node::Compare(a, comparison, b) => compare(&value(a, feature), *comparison, &value(b, feature)),
+        Node::Not(a) => truth(a, row).map(|t| !t),
+        Node::Compare(a, comparison, b) => compare(&value(a, row), *comparison, &value(b, row)),
         Node::In(a, all) => {
-            let a = value(a, feature);
+            let a = value(a, row);
             let mut unknown = false;
             for b in all {
-                match compare(&a, Comparison::Equal, &value(b, feature)) {
+                match compare(&a, Comparison::Equal, &value(b, row)) {
                     Some(true) => return Some(true),
                     Some(false) => {}
                     None => unknown = true,
@@ -114,37 +130,36 @@ fn truth(node: &Node, feature: &Feature) -> Option<bool> {
             (!unknown).then_some(false)
         }
         Node::Between(a, low, high) => {
-            let a = value(a, feature);
-            let above = compare(&a, Comparison::GreaterEqual, &value(low, feature))?;
-            Some(above && compare(&a, Comparison::LessEqual, &value(high, feature))?)
+            let a = value(a, row);
+            let above = compare(&a, Comparison::GreaterEqual, &value(low, row))?;
+            Some(above && compare(&a, Comparison::LessEqual, &value(high, row))?)
         }
-        Node::Like(a, pattern) => match (value(a, feature), value(pattern, feature)) {
+        Node::Like(a, pattern) => match (value(a, row), value(pattern, row)) {
             (Value::Text(text), Value::Text(pattern)) => {
                 Some(like(&text.chars().collect::<Vec<_>>(), &pattern.chars().collect::<Vec<_>>()))
             }
             _ => None,
         },
-        Node::IsNull(a) => Some(value(a, feature).is_null()),
-        Node::Bare(a) => match value(a, feature) {
+        Node::IsNull(a) => Some(value(a, row).is_null()),
+        Node::Bare(a) => match value(a, row) {
             Value::Bool(truth) => Some(truth),
             _ => None,
         },
     }
 }
 
-fn value(term: &Term, feature: &Feature) -> Value {
+fn value(term: &Term, row: &impl Row) -> Value {
     match term {
         Term::Literal(value) => value.clone(),
-        Term::Property(name) => match feature.properties.get(name) {
-            Some(value) => value.clone(),
-            None if name == "id" => Value::Text(feature.id.clone()),
-            None => Value::Null,
+        Term::Property(name) => match row.value(name) {
+            Value::Null if name == "id" => Value::Text(row.key().to_owned()),
+            value => value,
         },
-        Term::CaseI(inner) => match value(inner, feature) {
+        Term::CaseI(inner) => match value(inner, row) {
             Value::Text(text) => Value::Text(text.to_lowercase()),
             other => other,
         },
-        Term::AccentI(inner) => match value(inner, feature) {
+        Term::AccentI(inner) => match value(inner, row) {
             Value::Text(text) => Value::Text(without_marks(&text)),
             other => other,
         },

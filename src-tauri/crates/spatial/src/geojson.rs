@@ -1,19 +1,18 @@
 //! Points and label points for the map, as GeoJSON bytes.
 
 use crate::columns::own_fields;
+use crate::geometries::Piece;
 use crate::label::label_point;
 use crate::picture::LayerPicture;
-use crate::plane::{Part, parts};
 use geo_types::Coord;
-use model::Feature;
 use serde_json::{Map, Number, Value as Json};
 
 pub(crate) fn points(picture: &LayerPicture) -> Vec<u8> {
     let mut out = Collection::new(picture);
-    for (ordinal, feature) in (0_u32..).zip(picture.features()) {
-        parts(&feature.geometry, &mut |part| {
-            if let Part::Point(c) = part {
-                out.add(ordinal, feature, c, None);
+    for ordinal in picture.ordinals() {
+        picture.geometries.pieces(ordinal, &mut |piece| {
+            if let Piece::Point(c) = piece {
+                out.add(ordinal, c, None);
             }
         });
     }
@@ -22,14 +21,17 @@ pub(crate) fn points(picture: &LayerPicture) -> Vec<u8> {
 
 pub(crate) fn labels(picture: &LayerPicture) -> Vec<u8> {
     let mut out = Collection::new(picture);
-    for (ordinal, feature) in (0_u32..).zip(picture.features()) {
+    for ordinal in picture.ordinals() {
         let mut polygons = false;
-        parts(&feature.geometry, &mut |part| polygons |= matches!(part, Part::Polygon(_)));
-        if polygons && let Some(c) = label_point(&feature.geometry) {
+        picture.geometries.pieces(ordinal, &mut |piece| polygons |= matches!(piece, Piece::Polygon(_)));
+        let geometry = picture.geometry(ordinal).filter(|_| polygons);
+        if let Some(geometry) = geometry
+            && let Some(c) = label_point(&geometry)
+        {
             // The seventh decimal is a centimetre.
             let round = |v: f64| (v * 1e7).round() / 1e7;
             let c = Coord { x: round(c.x), y: round(c.y) };
-            out.add(ordinal, feature, c, Some(geodesy::area_m2(&feature.geometry).round()));
+            out.add(ordinal, c, Some(geodesy::area_m2(&geometry).round()));
         }
     }
     out.finish()
@@ -37,7 +39,7 @@ pub(crate) fn labels(picture: &LayerPicture) -> Vec<u8> {
 
 struct Collection<'a> {
     out: Vec<u8>,
-    name_field: &'a str,
+    picture: &'a LayerPicture,
     fields: Vec<&'a str>,
 }
 
@@ -45,10 +47,10 @@ impl<'a> Collection<'a> {
     fn new(picture: &'a LayerPicture) -> Self {
         let mut out = Vec::with_capacity(64 + picture.len() * 160);
         out.extend_from_slice(br#"{"type":"FeatureCollection","features":["#);
-        Self { out, name_field: picture.name_field(), fields: own_fields(picture.tile_fields()) }
+        Self { out, picture, fields: own_fields(picture.tile_fields()) }
     }
 
-    fn add(&mut self, ordinal: u32, feature: &Feature, c: Coord<f64>, area_m2: Option<f64>) {
+    fn add(&mut self, ordinal: u32, c: Coord<f64>, area_m2: Option<f64>) {
         if !(c.x.is_finite() && c.y.is_finite()) {
             return;
         }
@@ -56,10 +58,13 @@ impl<'a> Collection<'a> {
             self.out.push(b',');
         }
         let mut properties = Map::new();
-        properties.insert("id".into(), Json::String(feature.id.clone()));
-        for (key, field) in std::iter::once(("name", self.name_field)).chain(self.fields.iter().map(|f| (*f, *f))) {
-            if let Some(value) = feature.properties.get(field).filter(|value| !value.is_null()) {
-                properties.insert(key.into(), json(value));
+        properties.insert("id".into(), self.picture.id(ordinal).unwrap_or_default().into());
+        for (key, field) in
+            std::iter::once(("name", self.picture.name_field())).chain(self.fields.iter().map(|f| (*f, *f)))
+        {
+            let value = self.picture.value(ordinal, field);
+            if !value.is_null() {
+                properties.insert(key.into(), json(&value));
             }
         }
         if let Some(area) = area_m2.and_then(Number::from_f64) {

@@ -1,5 +1,6 @@
 //! The vector tile's bytes: protocol buffers by hand (Mapbox Vector Tile 2.1).
 
+use crate::table::Cell;
 use model::Value;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -142,8 +143,14 @@ impl Hasher for Spread {
         }
     }
     fn write_u32(&mut self, value: u32) {
-        let mixed = (self.0 ^ u64::from(value)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.write_u64(u64::from(value));
+    }
+    fn write_u64(&mut self, value: u64) {
+        let mixed = (self.0 ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.0 = mixed ^ mixed >> 32;
+    }
+    fn write_isize(&mut self, value: isize) {
+        self.write_u64(value.cast_unsigned() as u64);
     }
 }
 
@@ -152,8 +159,8 @@ pub(crate) struct LayerWriter {
     features: Vec<u8>,
     values: Vec<u8>,
     value_count: u32,
-    /// Layer-wide value number → number in this tile.
-    local: HashMap<u32, u32, BuildHasherDefault<Spread>>,
+    /// The layer's cell → number in this tile.
+    local: HashMap<Cell, u32, BuildHasherDefault<Spread>>,
     tags: Vec<u8>,
     count: usize,
 }
@@ -175,12 +182,12 @@ impl LayerWriter {
         self.count
     }
 
-    /// Adds a tag whose value stands in the layer's table under `number`.
-    pub fn tag(&mut self, key: u32, number: u32, message: &[u8]) {
+    /// Adds a tag with the value of a cell, whose `Value` message is asked for once a tile.
+    pub fn tag(&mut self, key: u32, cell: Cell, message: impl FnOnce() -> Vec<u8>) {
         let values = &mut self.values;
         let next = &mut self.value_count;
-        let local = *self.local.entry(number).or_insert_with(|| {
-            bytes_field(values, 4, message);
+        let local = *self.local.entry(cell).or_insert_with(|| {
+            bytes_field(values, 4, &message());
             *next += 1;
             *next - 1
         });

@@ -29,7 +29,7 @@ impl LayerPicture {
         if let Some(c) = self.points.get(place) {
             return bbox.contains(c.x, c.y);
         }
-        let geometry = &self.features[self.index.order()[place] as usize].geometry;
+        let geometry = &self.geometries.geometry(self.index.order()[place]);
         let own = geometry_bbox(geometry);
         let wholly = bbox.contains(own.west, own.south) && bbox.contains(own.east, own.north);
         wholly || (own.intersects(bbox) && meets_box(geometry, bbox))
@@ -54,7 +54,7 @@ impl LayerPicture {
         if let Some(c) = self.points.get(place) {
             return origin.distance_m(*c);
         }
-        let geometry = &self.features[ordinal as usize].geometry;
+        let geometry = &self.geometries.geometry(ordinal);
         if within_m > 0.0 { origin.geometry_distance_m(geometry) } else { touch(geometry, origin.at) }
     }
 
@@ -66,7 +66,7 @@ impl LayerPicture {
         }
         let tolerance_m = tolerance_m.max(0.0);
         let origin = Origin::new(at);
-        let area = |ordinal: u32| geometry_area(&self.features[ordinal as usize].geometry);
+        let area = |ordinal: u32| geometry_area(&self.geometries.geometry(ordinal));
         let hits = self.circle(&origin, tolerance_m).into_iter();
         let mut hits: Vec<(f64, f64, u32)> = hits.map(|(ordinal, d)| (d, area(ordinal), ordinal)).collect();
         hits.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));

@@ -1,16 +1,20 @@
 //! The layer's geometry on the world grid, in flat arrays: what tiles are cut from.
 
+use crate::geometries::Geometries;
 use crate::grid::to_world;
-use crate::plane::{Part, parts, rings};
-use geo_types::{Coord, Geometry};
-use model::Feature;
+use geo_types::Coord;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum PathKind {
     Points,
     Line,
     Exterior,
     Hole,
+}
+
+impl PathKind {
+    pub const ALL: [Self; 4] = [Self::Points, Self::Line, Self::Exterior, Self::Hole];
 }
 
 /// A run of coordinates. Rings come without their closing repetition, a hole after its exterior.
@@ -35,20 +39,33 @@ pub(crate) struct Shapes {
 }
 
 impl Shapes {
-    pub fn build(features: &[Feature]) -> Self {
+    pub fn build(geometries: &Geometries) -> Self {
         let mut shapes = Self::default();
-        if features.iter().all(|feature| matches!(feature.geometry, Geometry::Point(_))) {
-            shapes.coords = features
-                .iter()
-                .map(|feature| if let Geometry::Point(p) = feature.geometry { to_world(p.0) } else { [0, 0] })
-                .collect();
+        shapes.coords.reserve_exact(geometries.coords.len());
+        if geometries.all_points() {
+            shapes.coords.extend(geometries.coords.iter().map(|c| to_world(*c)));
             return shapes;
         }
-        shapes.first.reserve_exact(features.len() + 1);
-        shapes.areas.reserve_exact(features.len());
-        for feature in features {
+        let count = geometries.path_ends.len();
+        shapes.first.reserve_exact(count + 1);
+        shapes.areas.reserve_exact(count);
+        shapes.paths.reserve_exact(geometries.kinds.len());
+        for ordinal in 0..u32::try_from(count).unwrap_or(u32::MAX) {
             shapes.first.push(shapes.paths.len());
-            let area = shapes.add(&feature.geometry);
+            let mut area = 0.0;
+            for (kind, coords) in geometries.paths(ordinal) {
+                let ring = matches!(kind, PathKind::Exterior | PathKind::Hole);
+                let coords = match coords {
+                    [head @ .., last] if ring && head.first() == Some(last) => head,
+                    all => all,
+                };
+                let size = shapes.path(kind, coords);
+                area += match kind {
+                    PathKind::Exterior => size,
+                    PathKind::Hole => -size,
+                    _ => 0.0,
+                };
+            }
             #[allow(clippy::cast_possible_truncation)]
             shapes.areas.push(area as f32);
         }
@@ -79,32 +96,6 @@ impl Shapes {
 
     pub fn area(&self, ordinal: u32) -> f32 {
         self.areas.get(ordinal as usize).copied().unwrap_or(0.0)
-    }
-
-    fn add(&mut self, geometry: &Geometry<f64>) -> f64 {
-        let mut area = 0.0;
-        let mut points = Vec::new();
-        parts(geometry, &mut |part| match part {
-            Part::Point(c) => points.push(c),
-            Part::Line(line) => {
-                self.path(PathKind::Line, line);
-            }
-            Part::Polygon(polygon) => {
-                for (i, ring) in rings(polygon).enumerate() {
-                    let coords = match ring.0.as_slice() {
-                        [head @ .., last] if head.first() == Some(last) => head,
-                        all => all,
-                    };
-                    let kind = if i == 0 { PathKind::Exterior } else { PathKind::Hole };
-                    let size = self.path(kind, coords);
-                    area += if i == 0 { size } else { -size };
-                }
-            }
-        });
-        if !points.is_empty() {
-            self.path(PathKind::Points, &points);
-        }
-        area
     }
 
     /// Area of the path taken as a ring.

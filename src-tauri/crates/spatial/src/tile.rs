@@ -7,7 +7,7 @@ use crate::mvt::{Commands, Kind, LayerWriter, Place};
 use crate::packed::{Found, PackedIndex};
 use crate::ring::{Scale, area2, reduce_line, reduce_ring};
 use crate::shapes::{PathKind, Shapes};
-use model::Feature;
+use crate::table::Table;
 
 /// Units per tile side.
 pub const EXTENT: u32 = 1 << EXTENT_BITS;
@@ -29,7 +29,7 @@ const BUDGET: usize = 16_384;
 /// Everything a tile is made of.
 pub(crate) struct Source<'a> {
     pub layer: &'a str,
-    pub features: &'a [Feature],
+    pub table: &'a Table,
     pub index: &'a PackedIndex,
     pub shapes: &'a Shapes,
     pub columns: &'a Columns,
@@ -158,10 +158,8 @@ fn is_tiny(shapes: &Shapes, ordinal: u32, limit: i64) -> bool {
 }
 
 fn write(source: &Source<'_>, ordinal: u32, kind: Kind, commands: &Commands, writer: &mut LayerWriter) {
-    if let Some(feature) = source.features.get(ordinal as usize)
-        && !commands.is_empty()
-    {
-        source.columns.tag(ordinal, &feature.id, writer);
+    if !commands.is_empty() {
+        source.columns.tag(source.table, ordinal, writer);
         writer.feature(ordinal, kind, commands);
     }
 }

@@ -137,19 +137,26 @@ fn every_place_lies_in_exactly_one_cell_of_a_coverage() {
 }
 
 #[test]
-fn ids_and_index_survive_the_blob() {
+fn a_layer_opens_from_its_packed_parts_and_answers_alike() {
     let features = mixed(6);
     let built = picture(features.clone());
-    let blob = built.index_bytes();
+    let mut packer = spatial::Packer::new();
+    let mut parts: Vec<Vec<u8>> = features.iter().filter_map(|feature| packer.push(feature)).collect();
+    parts.extend(packer.finish());
+    let open =
+        |parts: &[Vec<u8>]| LayerPicture::unpack(layer("mixed"), 4, parts.iter().map(Vec::as_slice), "name", &[]);
+    let opened = open(&parts).unwrap();
     let query = BBox { west: 106.0, south: 11.0, east: 106.3, north: 11.2 };
-    for bytes in [&blob[..], &blob[..blob.len() / 2], b"", b"something else"] {
-        let again = LayerPicture::build_with_index(layer("mixed"), 4, features.clone(), "name", &[], bytes);
-        assert_eq!(again.within_bbox(query), built.within_bbox(query));
+    assert_eq!(opened.within_bbox(query), built.within_bbox(query));
+    assert!(opened.features().eq(features.iter().cloned()));
+    for part in 0..parts.len() {
+        let mut damaged = parts.clone();
+        damaged[part].truncate(parts[part].len() / 2);
+        assert!(open(&damaged).is_none());
     }
-    let fewer = LayerPicture::build_with_index(layer("mixed"), 4, features[5..].to_vec(), "name", &[], &blob);
-    assert_eq!(fewer.ordinal_of("f5"), Some(0));
-    assert_eq!(fewer.ordinal_of("f0"), None);
-    assert_eq!(built.ordinal_of("f2003").and_then(|o| built.feature(o)).map(|f| f.id.as_str()), Some("f2003"));
+    assert_eq!(built.ordinal_of("f5"), Some(5));
+    assert_eq!(built.ordinal_of("nobody"), None);
+    assert_eq!(built.ordinal_of("f2003").and_then(|o| built.id(o)), Some("f2003"));
     assert_eq!(built.bbox(), Some(PROVINCE.union(built.bbox().unwrap())));
     assert_eq!(built.name(0), Some("Điểm 0"));
 }

@@ -3,8 +3,10 @@
 use crate::columns;
 use crate::geometry::unwrapped;
 use crate::gpkg::{self, GEOMETRY, quoted};
-use crate::layer::{LayerSchema, Layout, Loaded, StoredLayer};
-use crate::table::{self, FeatureTable, extra_fields};
+use crate::layer::{Content, LayerSchema, Layout, Loaded, StoredLayer};
+use crate::packed::{self, Packing};
+use crate::table::{self, extra_fields};
+use crate::writing::{Mode, Writing};
 use crate::{StoreError, sqlite, srs};
 use model::{BBox, Classification, Feature, LayerId, LayerKind, Provenance, Timestamp, Title};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, named_params, params};
@@ -15,7 +17,8 @@ const KIND: sqlite::Kind = sqlite::Kind {
     application_id: gpkg::APPLICATION_ID,
     create,
     format: "SELECT format FROM tc_meta",
-    known_format: 1,
+    known_format: 2,
+    migrate,
     // An import is promised to stay once it is reported, and a layer is one commit, so the flush costs nothing.
     synchronous: "FULL",
 };
@@ -23,31 +26,32 @@ const KIND: sqlite::Kind = sqlite::Kind {
 /// Our bookkeeping: attribute tables, which other programs show as tables without geometry.
 const DDL: &str = "
 CREATE TABLE tc_meta (id INTEGER PRIMARY KEY NOT NULL, format INTEGER NOT NULL);
-INSERT INTO tc_meta VALUES (1, 1);
+INSERT INTO tc_meta VALUES (1, 2);
 CREATE TABLE tc_layers (
  id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, layer TEXT NOT NULL UNIQUE, version INTEGER NOT NULL,
  present BOOLEAN NOT NULL, kind TEXT NOT NULL, title_vi TEXT NOT NULL, title_en TEXT NOT NULL, schema TEXT NOT NULL,
  features INTEGER NOT NULL, source TEXT NOT NULL, provider_vi TEXT NOT NULL, provider_en TEXT NOT NULL,
  fetched_at TEXT NOT NULL, as_of TEXT NOT NULL, licence TEXT NOT NULL, classification TEXT NOT NULL,
  sample BOOLEAN NOT NULL, practice BOOLEAN NOT NULL, etag TEXT);
-CREATE TABLE tc_indexes (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, layer TEXT NOT NULL UNIQUE,
- version INTEGER NOT NULL, bytes BLOB NOT NULL);
 INSERT INTO gpkg_contents (table_name, data_type, identifier, srs_id) VALUES
- ('tc_meta', 'attributes', 'tc_meta', 0), ('tc_layers', 'attributes', 'tc_layers', 0),
- ('tc_indexes', 'attributes', 'tc_indexes', 0);
+ ('tc_meta', 'attributes', 'tc_meta', 0), ('tc_layers', 'attributes', 'tc_layers', 0);
 ";
 
 fn create(tx: &Transaction<'_>) -> rusqlite::Result<()> {
     gpkg::create(tx)?;
-    tx.execute_batch(DDL)
+    tx.execute_batch(DDL)?;
+    tx.execute_batch(packed::DDL)
 }
 
-/// Where new features go.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    Replace,
-    Append,
-    Upsert,
+fn migrate(tx: &Transaction<'_>, from: i64) -> rusqlite::Result<()> {
+    if from < 2 {
+        // Format 1 kept an index that nothing had filled yet.
+        tx.execute_batch(
+            "DROP TABLE IF EXISTS tc_indexes; DELETE FROM gpkg_contents WHERE table_name = 'tc_indexes';",
+        )?;
+        tx.execute_batch(packed::DDL)?;
+    }
+    tx.execute("UPDATE tc_meta SET format = 2", []).map(|_| ())
 }
 
 /// `HOME/province.gpkg`. Share it by reference between threads: readers do not wait for the writer.
@@ -128,46 +132,93 @@ impl Cache {
     /// # Errors
     /// [`StoreError::UnknownLayer`]; [`StoreError::Corrupt`] for a row that is no feature.
     pub fn read(&self, id: &LayerId) -> Result<Vec<Feature>, StoreError> {
-        self.load(id)?.map(|loaded| loaded.features).ok_or_else(|| StoreError::UnknownLayer { layer: id.clone() })
+        let mut features = Vec::new();
+        self.visit(id, &mut |feature| features.push(feature))?
+            .map(|_| features)
+            .ok_or_else(|| StoreError::UnknownLayer { layer: id.clone() })
     }
 
-    /// Layer, features and index of one and the same version.
+    /// Hands over a layer's features one by one, in fid order, all of one and the same version. `None`: no such layer.
+    ///
+    /// # Errors
+    /// As [`Cache::read`]; what came before the damaged row was handed over.
+    pub fn visit(&self, id: &LayerId, each: &mut dyn FnMut(Feature)) -> Result<Option<StoredLayer>, StoreError> {
+        let read = self.read_tx("reading a layer", |tx| {
+            let Some((layer, layout)) = find(tx, id)? else { return Ok(None) };
+            Ok(Some(read_features(tx, &layer, &layout, each)?.map(|()| layer)))
+        })?;
+        read.transpose().map_err(|reason| StoreError::Corrupt { path: self.path.clone(), reason })
+    }
+
+    /// Layer and content of one and the same version: packed where that was kept, else the features.
     ///
     /// # Errors
     /// As [`Cache::read`]; a missing layer is `None`.
     pub fn load(&self, id: &LayerId) -> Result<Option<Loaded>, StoreError> {
         let loaded = self.read_tx("reading a layer", |tx| {
             let Some((layer, layout)) = find(tx, id)? else { return Ok(None) };
-            let features = match read_features(tx, &layer, &layout)? {
-                Ok(features) => features,
-                Err(damage) => return Ok(Some(Err(damage))),
-            };
-            let index = tx
-                .prepare_cached("SELECT bytes FROM tc_indexes WHERE layer = ?1 AND version = ?2")?
-                .query_row(params![id.as_str(), layer.version], |row| row.get(0))
-                .optional()?;
-            Ok(Some(Ok(Loaded { layer, features, index })))
+            let parts = packed::read(tx, id, layer.version)?;
+            if !parts.is_empty() {
+                return Ok(Some(Ok(Loaded { layer, content: Content::Packed(parts) })));
+            }
+            let mut features = Vec::new();
+            let read = read_features(tx, &layer, &layout, &mut |feature| features.push(feature))?;
+            Ok(Some(read.map(|()| Loaded { layer, content: Content::Features(features) })))
         })?;
         loaded.transpose().map_err(|reason| StoreError::Corrupt { path: self.path.clone(), reason })
     }
 
-    /// Puts new content in the place of a layer's old content, all of it or nothing.
+    /// Fills a layer within one transaction: all of it or nothing. `body` pushes features and says in the end what the
+    /// layer is and where it came from; its error leaves the layer as it was.
     ///
-    /// The new rows go into a table beside the old one within one transaction; readers keep the old content until the
-    /// commit. The write lock is held while `features` is drawn from: let it come from memory, not from the network.
-    /// `index` is an opaque blob given back by [`Cache::load`] with exactly this version.
+    /// In [`Mode::Replace`] the new rows go into a table beside the old one, and `packing` (an opaque companion of
+    /// exactly these features, given back by [`Cache::load`]) is kept with them. Readers keep the old content until the
+    /// commit. The write lock is held meanwhile: draw from memory or a local file, not from the network.
     ///
     /// # Errors
-    /// The iterator's own error, [`StoreError::Duplicate`], [`StoreError::Geometry`], [`StoreError::Full`] and so on;
-    /// the layer is then as before.
+    /// The body's own; [`StoreError::Duplicate`], [`StoreError::Geometry`], [`StoreError::Full`] and so on.
+    pub fn write<E: From<StoreError>>(
+        &self,
+        mode: Mode,
+        layer: &LayerSchema,
+        packing: Option<&mut dyn Packing>,
+        body: impl FnOnce(&mut Writing<'_>) -> Result<(LayerSchema, Provenance), E>,
+    ) -> Result<StoredLayer, E> {
+        self.write_tx("writing a layer", |tx| {
+            let err = |error| StoreError::sqlite(&self.path, "writing a layer", error);
+            if !srs::ensure(tx, layer.srs_id).map_err(err)? {
+                return Err(StoreError::UnknownSrs { srs_id: layer.srs_id }.into());
+            }
+            let known = find(tx, &layer.id).map_err(err)?.filter(|_| mode != Mode::Replace);
+            let version = next_version(tx, &layer.id).map_err(err)?;
+            // Cut down to the life of the transaction.
+            let packing = packing.map(|packing| packing as &mut dyn Packing);
+            let mut writing = Writing::begin(tx, &self.path, mode, layer, version, known, packing)?;
+            let (layer, provenance) = body(&mut writing)?;
+            let table = writing.finish(&layer)?;
+            let layout = table.layout();
+            let description = describe(&provenance);
+            gpkg::register(tx, &layer, layout.geometry_type.name(), table.bbox, &description, &table.titles())
+                .map_err(err)?;
+            packed::watch(tx, &layer.id).map_err(err)?;
+            enter(tx, &layer, &layout, table.features, &provenance).map_err(err)?;
+            let stored = find(tx, &layer.id).map_err(err)?;
+            Ok(stored.map(|(stored, _)| stored).ok_or_else(|| StoreError::UnknownLayer { layer: layer.id.clone() })?)
+        })
+    }
+
+    /// Puts new content in the place of a layer's old content.
+    ///
+    /// # Errors
+    /// The iterator's own error, else as [`Cache::write`]; the layer is then as before.
     pub fn replace(
         &self,
         layer: &LayerSchema,
         features: &mut dyn Iterator<Item = Result<Feature, StoreError>>,
         provenance: &Provenance,
-        index: Option<&[u8]>,
+        packing: Option<&mut dyn Packing>,
     ) -> Result<StoredLayer, StoreError> {
-        self.write_features(Mode::Replace, layer, features, provenance, index)
+        self.write_all(Mode::Replace, layer, features, provenance, packing)
     }
 
     /// Adds features behind those that are there. An id that is there already is an error.
@@ -179,9 +230,8 @@ impl Cache {
         layer: &LayerSchema,
         features: &mut dyn Iterator<Item = Result<Feature, StoreError>>,
         provenance: &Provenance,
-        index: Option<&[u8]>,
     ) -> Result<StoredLayer, StoreError> {
-        self.write_features(Mode::Append, layer, features, provenance, index)
+        self.write_all(Mode::Append, layer, features, provenance, None)
     }
 
     /// Adds features; one whose id is there takes the old one's place (and ordinal), all its properties included. An id
@@ -194,9 +244,24 @@ impl Cache {
         layer: &LayerSchema,
         features: &mut dyn Iterator<Item = Result<Feature, StoreError>>,
         provenance: &Provenance,
-        index: Option<&[u8]>,
     ) -> Result<StoredLayer, StoreError> {
-        self.write_features(Mode::Upsert, layer, features, provenance, index)
+        self.write_all(Mode::Upsert, layer, features, provenance, None)
+    }
+
+    fn write_all(
+        &self,
+        mode: Mode,
+        layer: &LayerSchema,
+        features: &mut dyn Iterator<Item = Result<Feature, StoreError>>,
+        provenance: &Provenance,
+        packing: Option<&mut dyn Packing>,
+    ) -> Result<StoredLayer, StoreError> {
+        self.write(mode, layer, packing, |writing| {
+            for feature in features {
+                writing.push(feature?)?;
+            }
+            Ok((layer.clone(), provenance.clone()))
+        })
     }
 
     /// Takes a layer out of the cache. False when there was none.
@@ -212,7 +277,7 @@ impl Cache {
                 .map_err(err)?;
             if marked > 0 {
                 gpkg::unregister(tx, id.as_str()).map_err(err)?;
-                tx.execute("DELETE FROM tc_indexes WHERE layer = ?1", [id.as_str()]).map_err(err)?;
+                packed::forget(tx, id).map_err(err)?;
                 tx.execute_batch(&format!("DROP TABLE IF EXISTS {}", quoted(id.as_str()))).map_err(err)?;
             }
             Ok(marked > 0)
@@ -236,16 +301,21 @@ impl Cache {
         self.update(id, "etag = ?2", params![id.as_str(), etag])
     }
 
-    /// Keeps an index for a version of a layer. False, and nothing kept, when the layer has moved on.
+    /// Keeps the packed content of a version of a layer. False, and nothing kept, when the layer has moved on.
     ///
     /// # Errors
     /// As writing gives.
-    pub fn set_index(&self, id: &LayerId, version: u32, bytes: &[u8]) -> Result<bool, StoreError> {
-        self.write_tx("keeping an index", |tx| {
-            let sql = "INSERT OR REPLACE INTO tc_indexes (layer, version, bytes)
-                       SELECT ?1, ?2, ?3 FROM tc_layers WHERE layer = ?1 AND version = ?2 AND present";
-            let kept = tx.execute(sql, params![id.as_str(), version, bytes]);
-            kept.map(|rows| rows > 0).map_err(|error| StoreError::sqlite(&self.path, "keeping an index", error))
+    pub fn set_packed(&self, id: &LayerId, version: u32, parts: &[Vec<u8>]) -> Result<bool, StoreError> {
+        self.write_tx("keeping a packed layer", |tx| {
+            let err = |error| StoreError::sqlite(&self.path, "keeping a packed layer", error);
+            let current = find(tx, id).map_err(err)?.is_some_and(|(layer, _)| layer.version == version);
+            if current {
+                packed::forget(tx, id).map_err(err)?;
+                for (part, bytes) in (0_u32..).zip(parts) {
+                    packed::keep(tx, id, version, part, bytes).map_err(err)?;
+                }
+            }
+            Ok(current)
         })
     }
 
@@ -267,12 +337,11 @@ impl Cache {
     pub fn integrity(&self) -> Result<Vec<String>, StoreError> {
         let mut found = self.read_tx("checking", |tx| sqlite::integrity(tx))?;
         for layer in self.layers()? {
-            match self.load(&layer.schema.id) {
-                Ok(Some(loaded)) if loaded.features.len() as u64 != loaded.layer.features => found.push(format!(
-                    "layer {}: {} features are there, {} were written",
-                    layer.schema.id,
-                    loaded.features.len(),
-                    loaded.layer.features
+            let mut count = 0_u64;
+            match self.visit(&layer.schema.id, &mut |_| count += 1) {
+                Ok(Some(layer)) if count != layer.features => found.push(format!(
+                    "layer {}: {count} features are there, {} were written",
+                    layer.schema.id, layer.features
                 )),
                 Ok(_) => {}
                 Err(error) => found.push(format!("layer {}: {error}", layer.schema.id)),
@@ -299,48 +368,6 @@ impl Cache {
         run().map_err(|error| StoreError::sqlite(&self.path, "vacuum", error))
     }
 
-    fn write_features(
-        &self,
-        mode: Mode,
-        layer: &LayerSchema,
-        features: &mut dyn Iterator<Item = Result<Feature, StoreError>>,
-        provenance: &Provenance,
-        index: Option<&[u8]>,
-    ) -> Result<StoredLayer, StoreError> {
-        self.write_tx("writing a layer", |tx| {
-            let err = |error| StoreError::sqlite(&self.path, "writing a layer", error);
-            if !srs::ensure(tx, layer.srs_id).map_err(err)? {
-                return Err(StoreError::UnknownSrs { srs_id: layer.srs_id });
-            }
-            let known = find(tx, &layer.id).map_err(err)?.filter(|_| mode != Mode::Replace);
-            let mut table = match known {
-                Some((stored, layout)) => {
-                    FeatureTable::existing(tx, &self.path, layer, layout, stored.features, stored.bbox)?
-                }
-                None => FeatureTable::new(tx, &self.path, layer, format!("tc_new_{}", layer.id)),
-            };
-            let mut replaced = false;
-            for feature in features {
-                let feature = feature?;
-                match mode {
-                    Mode::Replace | Mode::Append => table.insert(&feature)?,
-                    Mode::Upsert => replaced |= table.upsert(&feature)?,
-                }
-            }
-            table.finish()?;
-            if replaced {
-                table.measure()?;
-            }
-            let description = describe(provenance);
-            let layout = table.layout();
-            gpkg::register(tx, layer, layout.geometry_type.name(), table.bbox, &description, &table.titles())
-                .map_err(err)?;
-            enter(tx, layer, &layout, table.features, provenance, index).map_err(err)?;
-            let stored = find(tx, &layer.id).map_err(err)?;
-            stored.map(|(stored, _)| stored).ok_or_else(|| StoreError::UnknownLayer { layer: layer.id.clone() })
-        })
-    }
-
     fn update(&self, id: &LayerId, set: &str, params: impl rusqlite::Params) -> Result<(), StoreError> {
         self.write_tx("updating a layer", |tx| {
             let sql = format!("UPDATE tc_layers SET {set} WHERE layer = ?1 AND present");
@@ -352,11 +379,11 @@ impl Cache {
         })
     }
 
-    fn write_tx<T>(
+    fn write_tx<T, E: From<StoreError>>(
         &self,
         doing: &'static str,
-        body: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+        body: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let mut writer = lock(&self.writer);
         let err = |error| StoreError::sqlite(&self.path, doing, error);
         // What earlier commits left in the log goes into the file now: should the disk fill up below, the log can then
@@ -364,9 +391,10 @@ impl Cache {
         let _ = writer.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
         // Immediate: takes the write lock at once, so that the other process waits here and not half-way.
         let tx = writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(err)?;
-        let result = body(&tx).and_then(|value| tx.commit().map(|()| value).map_err(err));
-        if let Err(StoreError::Full { .. } | StoreError::Io { .. }) = result {
-            // The failed rows lie in the log; emptying it is what frees the disk. Nothing more can be done if it fails.
+        let result = body(&tx).and_then(|value| Ok(tx.commit().map(|()| value).map_err(err)?));
+        if result.is_err() {
+            // Should the disk be full, the failed rows that lie in the log are what fills it. Nothing more can be done if
+            // this fails too.
             let _ = sqlite::checkpoint(&writer);
         }
         result
@@ -454,18 +482,26 @@ fn layer_of(row: &Row<'_>) -> rusqlite::Result<(StoredLayer, Layout)> {
     Ok((layer, layout))
 }
 
-/// Writes the bookkeeping of new content: version one up, tag gone, index replaced.
+/// The version that a write now under way will have.
+fn next_version(tx: &Connection, id: &LayerId) -> rusqlite::Result<u32> {
+    let last: Option<u32> = tx
+        .prepare_cached("SELECT version FROM tc_layers WHERE layer = ?1")?
+        .query_row([id.as_str()], |row| row.get(0))
+        .optional()?;
+    Ok(last.map_or(1, |last| last.saturating_add(1)))
+}
+
+/// Writes the bookkeeping of new content: version one up, tag gone.
 fn enter(
     tx: &Connection,
     layer: &LayerSchema,
     layout: &Layout,
     features: u64,
     provenance: &Provenance,
-    index: Option<&[u8]>,
 ) -> rusqlite::Result<()> {
     let schema =
         serde_json::to_string(layout).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-    let version: u32 = tx.query_row(
+    tx.execute(
         "INSERT INTO tc_layers (layer, version, present, kind, title_vi, title_en, schema, features, source,
            provider_vi, provider_en, fetched_at, as_of, licence, classification, sample, practice, etag)
          VALUES (:layer, 1, 1, :kind, :title_vi, :title_en, :schema, :features, :source,
@@ -475,8 +511,7 @@ fn enter(
            features = excluded.features, source = excluded.source, provider_vi = excluded.provider_vi,
            provider_en = excluded.provider_en, fetched_at = excluded.fetched_at, as_of = excluded.as_of,
            licence = excluded.licence, classification = excluded.classification, sample = excluded.sample,
-           practice = excluded.practice, etag = NULL
-         RETURNING version",
+           practice = excluded.practice, etag = NULL",
         named_params! {
             ":layer": layer.id.as_str(), ":kind": layer.kind.as_str(), ":title_vi": layer.title.vi,
             ":title_en": layer.title.en, ":schema": schema, ":features": features.cast_signed(),
@@ -486,13 +521,7 @@ fn enter(
             ":classification": provenance.classification.as_str(), ":sample": provenance.sample,
             ":practice": provenance.practice,
         },
-        |row| row.get(0),
     )?;
-    tx.execute("DELETE FROM tc_indexes WHERE layer = ?1", [layer.id.as_str()])?;
-    if let Some(bytes) = index {
-        let sql = "INSERT INTO tc_indexes (layer, version, bytes) VALUES (?1, ?2, ?3)";
-        tx.execute(sql, params![layer.id.as_str(), version, bytes])?;
-    }
     Ok(())
 }
 
@@ -501,7 +530,8 @@ fn read_features(
     tx: &Connection,
     layer: &StoredLayer,
     layout: &Layout,
-) -> rusqlite::Result<Result<Vec<Feature>, String>> {
+    each: &mut dyn FnMut(Feature),
+) -> rusqlite::Result<Result<(), String>> {
     // In the order of the property map, so that building each map needs no sorting.
     let mut ordered: Vec<_> = layout.columns.iter().collect();
     ordered.sort_by(|a, b| a.property.cmp(&b.property));
@@ -509,8 +539,6 @@ fn read_features(
     let table = quoted(layer.schema.id.as_str());
     let mut select = tx.prepare(&format!("SELECT id, {}{columns} FROM {table} ORDER BY fid", quoted(GEOMETRY)))?;
     let mut rows = select.query([])?;
-    // The count may lie in a damaged file: do not let it allocate without limit.
-    let mut features = Vec::with_capacity(usize::try_from(layer.features).unwrap_or(0).min(4_000_000));
     while let Some(row) = rows.next()? {
         let id: String = row.get(0)?;
         let geometry = match row
@@ -529,7 +557,7 @@ fn read_features(
                 properties.push((column.property.clone(), value));
             }
         }
-        features.push(Feature { id, geometry, properties: properties.into_iter().collect() });
+        each(Feature { id, geometry, properties: properties.into_iter().collect() });
     }
-    Ok(Ok(features))
+    Ok(Ok(()))
 }

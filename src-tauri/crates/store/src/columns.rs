@@ -36,7 +36,22 @@ pub(crate) fn type_of(value: &Value) -> Option<FieldType> {
         Value::Bool(_) => Some(FieldType::Boolean),
         Value::Integer(_) => Some(FieldType::Integer),
         Value::Real(_) => Some(FieldType::Real),
+        Value::Text(text) if is_date(text) => Some(FieldType::Date),
         Value::Text(_) => Some(FieldType::Text),
+    }
+}
+
+fn is_date(text: &str) -> bool {
+    text.len() == 10 && text.as_bytes()[4] == b'-' && text.parse::<jiff::civil::Date>().is_ok()
+}
+
+/// The value as it will come back from the column it fits; `None` when that is the value itself.
+pub(crate) fn settled(column: FieldType, value: &Value) -> Option<Value> {
+    match (column, value) {
+        #[allow(clippy::cast_precision_loss)]
+        (FieldType::Real, Value::Integer(number)) => Some(Value::Real(*number as f64)),
+        (FieldType::Text, Value::Bool(_) | Value::Integer(_) | Value::Real(_)) => Some(Value::Text(value.to_string())),
+        _ => None,
     }
 }
 
@@ -47,7 +62,7 @@ pub(crate) fn widening(column: FieldType, value: &Value) -> Option<FieldType> {
         (_, Value::Null) | (T::Text, _) | (T::Integer, Value::Integer(_)) | (T::Boolean, Value::Bool(_)) => true,
         (T::Real, Value::Real(_)) => true,
         (T::Real, Value::Integer(n)) => (-EXACT_REAL..=EXACT_REAL).contains(n),
-        (T::Date, Value::Text(text)) => text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok(),
+        (T::Date, Value::Text(text)) => is_date(text),
         _ => false,
     };
     match (column, value) {

@@ -53,7 +53,7 @@ fn write(
     }
     let mut table = FeatureTable::new(&tx, scratch, layer, layer.id.as_str().to_owned()).with_rtree()?;
     for feature in features {
-        table.insert(&feature?)?;
+        table.insert(&mut feature?)?;
     }
     table.finish()?;
     let layout = table.layout();

@@ -12,6 +12,7 @@ const KIND: sqlite::Kind = sqlite::Kind {
     create,
     format: "SELECT format FROM meta",
     known_format: 1,
+    migrate: |_, _| Ok(()),
     // A batch comes every second or so: a flush for each would wear disks out. A killed process loses nothing; only a
     // power cut loses the last moments, which the data centre delivers again.
     synchronous: "NORMAL",

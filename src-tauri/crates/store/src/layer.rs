@@ -32,14 +32,20 @@ pub struct StoredLayer {
     pub extra: Vec<Field>,
 }
 
+/// A layer's content as the cache gave it.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// What a [`crate::Packing`] made of exactly this version.
+    Packed(Vec<Vec<u8>>),
+    /// In fid order: the position is the ordinal.
+    Features(Vec<Feature>),
+}
+
 /// A layer with its content, read in one snapshot.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     pub layer: StoredLayer,
-    /// In fid order: the position is the ordinal.
-    pub features: Vec<Feature>,
-    /// The index kept for exactly this version, if any.
-    pub index: Option<Vec<u8>>,
+    pub content: Content,
 }
 
 /// The JSON in `tc_layers.schema`: what the GeoPackage tables do not say.

@@ -1,13 +1,14 @@
 //! The machine's memory: the GeoPackage cache, the history of live values, GeoPackage export, and atomic small files.
 //!
-//! Flow: `desk` hands checked features to [`Cache::replace`] (one layer, one transaction) and reads them back with
-//! [`Cache::load`] when the program starts; live values go into [`History`]; [`export_gpkg`] writes a file for others.
+//! Flow: `desk` pushes checked features through [`Cache::write`] (one layer, one transaction), a [`Packing`] beside them,
+//! and reads them back with [`Cache::load`] when the program starts: packed, or row by row where the packed form is
+//! missing (another program has edited the table, say); live values go into [`History`]; [`export_gpkg`] writes a file for others.
 //!
 //! What holds: a kill at any moment leaves the layer as it was or as it shall be, never between; readers see one
 //! version of a layer from first to last row, also while another thread or process replaces it; a full disk or an
 //! unwritable home is an error that changes nothing; a damaged file is set aside, never deleted.
 //!
-//! It does not know where features come from, what they mean, how they are indexed (an index is an opaque blob) or
+//! It does not know where features come from, what they mean, how they are indexed (the packed form is opaque bytes) or
 //! what coordinate systems do (`srs_id` is a label). No network.
 //!
 //! ```
@@ -49,13 +50,17 @@ mod geometry;
 mod gpkg;
 mod history;
 mod layer;
+mod packed;
 mod sqlite;
 mod srs;
 mod table;
+mod writing;
 
 pub use atomic::write_atomic;
 pub use cache::Cache;
 pub use error::StoreError;
 pub use export::export_gpkg;
 pub use history::History;
-pub use layer::{LayerSchema, Loaded, StoredLayer};
+pub use layer::{Content, LayerSchema, Loaded, StoredLayer};
+pub use packed::Packing;
+pub use writing::{Mode, Writing};

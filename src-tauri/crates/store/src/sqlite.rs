@@ -23,6 +23,8 @@ pub(crate) struct Kind {
     /// Reads our own format number; an error means that the tables are not ours.
     pub format: &'static str,
     pub known_format: i64,
+    /// Brings a file of an older format, which it is given, to `known_format`.
+    pub migrate: fn(&Transaction<'_>, i64) -> rusqlite::Result<()>,
     /// `FULL` or `NORMAL`; the reason stands with the kind.
     pub synchronous: &'static str,
 }
@@ -67,6 +69,15 @@ pub(crate) fn open_writer(path: &Path, kind: &Kind) -> Result<Connection, StoreE
     })?;
     if found > kind.known_format {
         return Err(StoreError::Newer { path: path.to_owned(), found, known: kind.known_format });
+    }
+    if found < kind.known_format {
+        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(err("migrating"))?;
+        // Asked again inside the transaction: another process may just have done it.
+        let found: i64 = tx.query_row(kind.format, [], |row| row.get(0)).map_err(err("migrating"))?;
+        if found < kind.known_format {
+            (kind.migrate)(&tx, found).map_err(err("migrating"))?;
+        }
+        tx.commit().map_err(err("migrating"))?;
     }
     Ok(connection)
 }

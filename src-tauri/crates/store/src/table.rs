@@ -34,7 +34,7 @@ pub(crate) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
 pub(crate) struct FeatureTable<'c> {
     connection: &'c Connection,
     path: &'c Path,
-    layer: &'c LayerSchema,
+    layer: LayerSchema,
     table: String,
     columns: Vec<Column>,
     by_property: HashMap<String, usize>,
@@ -50,17 +50,19 @@ pub(crate) struct FeatureTable<'c> {
     next_fid: i64,
     pub(crate) features: u64,
     pub(crate) bbox: BBox,
+    /// Rows changed after they were written: whoever kept them as they were pushed has them wrong.
+    pub(crate) altered: bool,
     /// Name of the R-tree to fill along.
     rtree: Option<String>,
 }
 
 impl<'c> FeatureTable<'c> {
     /// A table that is yet to be made, under a name that may differ from the layer's until [`FeatureTable::rename`].
-    pub(crate) fn new(connection: &'c Connection, path: &'c Path, layer: &'c LayerSchema, table: String) -> Self {
+    pub(crate) fn new(connection: &'c Connection, path: &'c Path, layer: &LayerSchema, table: String) -> Self {
         let mut new = Self {
             connection,
             path,
-            layer,
+            layer: layer.clone(),
             table,
             columns: Vec::new(),
             by_property: HashMap::new(),
@@ -74,6 +76,7 @@ impl<'c> FeatureTable<'c> {
             next_fid: 1,
             features: 0,
             bbox: BBox::EMPTY,
+            altered: false,
             rtree: None,
         };
         for field in &layer.fields {
@@ -88,7 +91,7 @@ impl<'c> FeatureTable<'c> {
     pub(crate) fn existing(
         connection: &'c Connection,
         path: &'c Path,
-        layer: &'c LayerSchema,
+        layer: &LayerSchema,
         layout: Layout,
         features: u64,
         bbox: Option<BBox>,
@@ -138,8 +141,13 @@ impl<'c> FeatureTable<'c> {
         Ok(self)
     }
 
-    /// Adds a feature.
-    pub(crate) fn insert(&mut self, feature: &Feature) -> Result<(), StoreError> {
+    /// What the layer turned out to be, once all features have come.
+    pub(crate) fn describe(&mut self, layer: &LayerSchema) {
+        self.layer = layer.clone();
+    }
+
+    /// Adds a feature, and leaves it as it will be read back.
+    pub(crate) fn insert(&mut self, feature: &mut Feature) -> Result<(), StoreError> {
         let bbox = self.checked_bbox(feature)?;
         self.fit(feature)?;
         let fid = self.next_fid;
@@ -157,7 +165,7 @@ impl<'c> FeatureTable<'c> {
     }
 
     /// Adds a feature, or puts it in the place of the one with its id. True when it replaced one.
-    pub(crate) fn upsert(&mut self, feature: &Feature) -> Result<bool, StoreError> {
+    pub(crate) fn upsert(&mut self, feature: &mut Feature) -> Result<bool, StoreError> {
         if !self.exists {
             self.create(GeometryType::of(&feature.geometry), true)?;
         }
@@ -259,8 +267,8 @@ impl<'c> FeatureTable<'c> {
     }
 
     /// Makes the table able to hold the feature: new columns, wider types, the geometry type. Fills `hint`.
-    fn fit(&mut self, feature: &Feature) -> Result<(), StoreError> {
-        for (at, (property, value)) in feature.properties.iter().enumerate() {
+    fn fit(&mut self, feature: &mut Feature) -> Result<(), StoreError> {
+        for (at, (property, value)) in feature.properties.iter_mut().enumerate() {
             let hinted = self
                 .hint
                 .get(at)
@@ -282,6 +290,9 @@ impl<'c> FeatureTable<'c> {
                 && let Some(wider) = columns::widening(column.field_type, value)
             {
                 self.widen(index, wider)?;
+            }
+            if let Some(settled) = self.columns.get(index).and_then(|c| columns::settled(c.field_type, value)) {
+                *value = settled;
             }
         }
         let own = GeometryType::of(&feature.geometry);
@@ -329,6 +340,8 @@ impl<'c> FeatureTable<'c> {
             wider = if loses { FieldType::Text } else { wanted };
         }
         self.columns[index].field_type = wider;
+        // A date that becomes text is the same text.
+        self.altered |= self.features > 0 && before[index].field_type != FieldType::Date;
         if self.exists { self.rebuild(&before, false) } else { Ok(()) }
     }
 

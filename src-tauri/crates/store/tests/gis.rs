@@ -60,7 +60,9 @@ fn gdal_reads_the_cache() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("province.gpkg");
     let cache = Cache::open(&path).unwrap();
-    cache.replace(&communes(), &mut mixed().into_iter().map(Ok), &provenance(), Some(&[0, 1, 2])).unwrap();
+    cache
+        .replace(&communes(), &mut mixed().into_iter().map(Ok), &provenance(), Some(&mut common::IdPacking::default()))
+        .unwrap();
     cache.replace(&layer("stations", GeometryKind::Point), &mut points(100, 1), &provenance(), None).unwrap();
     cache.replace(&layer("stations", GeometryKind::Point), &mut points(120, 2), &provenance(), None).unwrap();
     cache.replace(&layer("empty", GeometryKind::Line), &mut std::iter::empty(), &provenance(), None).unwrap();

@@ -31,9 +31,7 @@ fn measure() {
     timed("replace, empty", ROWS, || write(&cache));
     timed("replace", ROWS, || write(&cache));
     timed("read", ROWS, || cache.read(&schema.id).unwrap().len());
-    timed("upsert", ROWS, || {
-        cache.upsert(&schema, &mut features.iter().cloned().map(Ok), &provenance(), None).unwrap()
-    });
+    timed("upsert", ROWS, || cache.upsert(&schema, &mut features.iter().cloned().map(Ok), &provenance()).unwrap());
     timed("layers", 1, || cache.layers().unwrap().len());
     drop(cache);
     println!("{} bytes", std::fs::metadata(&path).unwrap().len());

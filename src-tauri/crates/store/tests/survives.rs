@@ -42,13 +42,15 @@ fn child() {
 
 /// All rows of one round, or an explanation.
 fn whole(cache: &Cache, id: &LayerId) -> Result<Option<u32>, String> {
-    let Some(loaded) = cache.load(id).map_err(|error| error.to_string())? else { return Ok(None) };
-    if loaded.features.len() != ROWS as usize || loaded.layer.features != u64::from(ROWS) {
-        return Err(format!("{} rows", loaded.features.len()));
+    let mut features = Vec::new();
+    let visited = cache.visit(id, &mut |feature| features.push(feature)).map_err(|error| error.to_string())?;
+    let Some(layer) = visited else { return Ok(None) };
+    if features.len() != ROWS as usize || layer.features != u64::from(ROWS) {
+        return Err(format!("{} rows", features.len()));
     }
-    let round = loaded.features[0].properties["round"].clone();
-    let same = loaded.features.iter().all(|feature| feature.properties["round"] == round);
-    if same { Ok(Some(loaded.layer.version)) } else { Err("rows of two versions".into()) }
+    let round = features[0].properties["round"].clone();
+    let same = features.iter().all(|feature| feature.properties["round"] == round);
+    if same { Ok(Some(layer.version)) } else { Err("rows of two versions".into()) }
 }
 
 #[test]

@@ -50,10 +50,17 @@ pub struct ImportArgs {
     as_of: Option<Timestamp>,
 }
 
+impl ImportArgs {
+    /// The layers that the import has to look into.
+    pub fn needed(&self) -> Vec<LayerId> {
+        if self.upsert.is_some() { vec![self.layer.clone()] } else { Vec::new() }
+    }
+}
+
 #[derive(Args)]
 pub struct ExportArgs {
     #[arg(value_parser = LayerId::new)]
-    layer: LayerId,
+    pub layer: LayerId,
     #[arg(short, long)]
     output: PathBuf,
     /// west,south,east,north in degrees
@@ -69,7 +76,7 @@ pub struct ExportArgs {
 #[derive(Args)]
 pub struct QueryArgs {
     #[arg(value_parser = LayerId::new)]
-    layer: LayerId,
+    pub layer: LayerId,
     #[arg(long, value_parser = bbox, allow_hyphen_values = true)]
     bbox: Option<BBox>,
     /// lon,lat

@@ -134,13 +134,16 @@ async fn run(cli: &Cli, out: &Output) -> Result<(), Failure> {
         role: Some(desk::Role::Administrator),
         ..Options::at(&root)
     };
-    let open = || -> Result<Arc<Desk>, Failure> {
-        let (desk, notices) = Desk::open(options(None))?;
+    // Only what the command asks about is opened: the home may hold millions of features.
+    let open_only = |pictures: Option<Vec<LayerId>>| -> Result<Arc<Desk>, Failure> {
+        let (desk, notices) = Desk::open(Options { pictures, ..options(None) })?;
         for notice in &notices {
             out.note(&notice.message);
         }
         Ok(desk)
     };
+    let open = || open_only(None);
+    let open_one = |layer: &LayerId| open_only(Some(vec![layer.clone()]));
     match &cli.command {
         Command::Init { profile } => {
             let options = options(profile.clone());
@@ -152,13 +155,13 @@ async fn run(cli: &Cli, out: &Output) -> Result<(), Failure> {
             data::init(&desk, made, out)
         }
         Command::Layers => data::layers(&*open()?, out),
-        Command::Import(args) => data::import(&*open()?, args, out),
-        Command::Restore { layer } => data::restore(&*open()?, layer, out),
-        Command::Export(args) => data::export(&*open()?, args, out),
-        Command::Query(args) => data::query(&*open()?, args, out),
+        Command::Import(args) => data::import(&*open_only(Some(args.needed()))?, args, out),
+        Command::Restore { layer } => data::restore(&*open_only(Some(Vec::new()))?, layer, out),
+        Command::Export(args) => data::export(&*open_one(&args.layer)?, args, out),
+        Command::Query(args) => data::query(&*open_one(&args.layer)?, args, out),
         Command::Search { text, limit } => data::search(&open()?, text, *limit, out).await,
-        Command::Tile { layer, tile, output } => data::tile(&*open()?, layer, *tile, output, out),
-        Command::Tiles { layer, output, zoom } => data::tiles(&*open()?, layer, output, *zoom, out),
+        Command::Tile { layer, tile, output } => data::tile(&*open_one(layer)?, layer, *tile, output, out),
+        Command::Tiles { layer, output, zoom } => data::tiles(&*open_one(layer)?, layer, output, *zoom, out),
         Command::Sources => watching::sources(&open()?, out).await,
         Command::Sync { sources, watch } => watching::sync(&open()?, sources, *watch, out).await,
         Command::Live { layer } => watching::live(&*open()?, layer.as_ref(), out),

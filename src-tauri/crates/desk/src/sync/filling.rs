@@ -29,8 +29,7 @@ fn owe(owed: &mut Owed, station: Station, from: Timestamp) {
 }
 
 fn stations_of(layer: &Layer) -> impl Iterator<Item = Station> {
-    let count = u32::try_from(layer.picture.len()).unwrap_or(u32::MAX);
-    (0..count).filter_map(|o| Some((layer.spec.id.clone(), layer.picture.feature(o)?.id.clone())))
+    layer.picture.ordinals().filter_map(|o| Some((layer.spec.id.clone(), layer.picture.id(o)?.to_owned())))
 }
 
 /// Fills what is missing whenever the source answers, until nothing is.

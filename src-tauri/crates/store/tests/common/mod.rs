@@ -81,3 +81,28 @@ pub fn skipped(what: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "SKIPPED: {what}");
 }
+
+/// Packs two features a part, as their ids.
+#[derive(Default)]
+pub struct IdPacking(Vec<u8>);
+
+impl store::Packing for IdPacking {
+    fn push(&mut self, feature: &Feature) -> Option<Vec<u8>> {
+        self.0.extend_from_slice(feature.id.as_bytes());
+        (self.0.len() >= 4).then(|| std::mem::take(&mut self.0))
+    }
+
+    fn finish(&mut self) -> Vec<Vec<u8>> {
+        vec![std::mem::take(&mut self.0)]
+    }
+}
+
+/// The layer's packed form as text; `None` where only rows are left.
+pub fn packed(cache: &store::Cache, id: &LayerId) -> Option<String> {
+    match cache.load(id).unwrap().unwrap().content {
+        store::Content::Packed(parts) => {
+            Some(parts.into_iter().map(|part| String::from_utf8(part).unwrap()).collect::<Vec<_>>().join(" "))
+        }
+        store::Content::Features(_) => None,
+    }
+}

@@ -1,0 +1,493 @@
+//! The packed layer: all of a picture as bytes that open without a sort, a parse or a query.
+//!
+//! A *part* holds up to [`PART_ROWS`] features column by column; the last piece is the index's order. Numbers are
+//! little-endian; *varint* is LEB128, signed ones zigzag.
+//!
+//! ```text
+//! part   "TCP1" rows · keys · new column names · new words · cells, a column at a time · types · paths · coordinates
+//! cells  0 nothing | 1 tag width bits… | 2 tags… width bits…            width: bytes a cell, 1 2 4 8
+//! coords 255 raw f64… | d: zigzag varints of the differences of coordinate × 10^d, where that gives each f64 back exactly
+//! ```
+
+use crate::geometries::{Geometries, Type};
+use crate::grid::{GridBox, grid_box};
+use crate::packed::PackedIndex;
+use crate::shapes::PathKind;
+use crate::table::{Cell, Column, Strings, Table, Tag, Words};
+use geo_types::Coord;
+use model::Feature;
+use std::collections::HashMap;
+
+/// Features a part: enough for the columns to pay, few enough for a part to be a moment's memory.
+const PART_ROWS: usize = 1 << 14;
+/// A part ends early at so many coordinates.
+const PART_COORDS: usize = 1 << 18;
+const MAGIC: &[u8; 4] = b"TCP1";
+const RAW: u8 = 255;
+
+/// Packs a layer as its features come, in memory for one part and 20 bytes a feature.
+#[derive(Default)]
+pub struct Packer {
+    columns: Vec<Column>,
+    by_name: HashMap<String, usize>,
+    /// The column of the i-th property of the last feature: neighbours have the same properties.
+    hint: Vec<usize>,
+    new_columns: usize,
+    words: Words,
+    new_words: Strings,
+    ids: Strings,
+    geometries: Geometries,
+    boxes: Vec<GridBox>,
+    decimals: u8,
+}
+
+impl Packer {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a feature; its place is its ordinal. A part that is full comes back: keep the parts in their order.
+    pub fn push(&mut self, feature: &Feature) -> Option<Vec<u8>> {
+        let row = self.ids.len();
+        self.ids.push(&feature.id);
+        for (at, (name, value)) in feature.properties.iter().enumerate() {
+            if value.is_null() {
+                continue;
+            }
+            let hinted = self.hint.get(at).copied().filter(|i| self.columns.get(*i).is_some_and(|c| c.name == *name));
+            let index = hinted.or_else(|| self.by_name.get(name).copied()).unwrap_or_else(|| {
+                self.columns.push(Column { name: name.clone(), ..Column::default() });
+                self.by_name.insert(name.clone(), self.columns.len() - 1);
+                self.columns.len() - 1
+            });
+            if self.hint.len() <= at {
+                self.hint.resize(at + 1, usize::MAX);
+            }
+            self.hint[at] = index;
+            let new_words = &mut self.new_words;
+            let cell = self.words.cell(value, &mut |text| {
+                new_words.push(text);
+            });
+            let column = &mut self.columns[index];
+            column.tags.resize(row, Tag::Absent);
+            column.bits.resize(row, 0);
+            column.tags.push(cell.tag);
+            column.bits.push(cell.bits);
+        }
+        self.geometries.push(&feature.geometry);
+        let ordinal = u32::try_from(row).unwrap_or(u32::MAX);
+        self.boxes.push(grid_box(&self.geometries.bbox(ordinal)));
+        (self.ids.len() >= PART_ROWS || self.geometries.coords.len() >= PART_COORDS).then(|| self.part())
+    }
+
+    /// What is left: the last part, and the index.
+    pub fn finish(mut self) -> Vec<Vec<u8>> {
+        let mut last = Vec::new();
+        if self.ids.len() > 0 || self.boxes.is_empty() {
+            last.push(self.part());
+        }
+        last.push(PackedIndex::from_grid(&self.boxes).to_bytes(&self.boxes));
+        last
+    }
+
+    fn part(&mut self) -> Vec<u8> {
+        let rows = self.ids.len();
+        let mut out = Vec::with_capacity(rows * 40 + self.geometries.coords.len() * 8);
+        out.extend_from_slice(MAGIC);
+        number(&mut out, rows as u64);
+        strings(&mut out, &std::mem::take(&mut self.ids));
+        let mut names = Strings::default();
+        for column in &self.columns[self.new_columns..] {
+            names.push(&column.name);
+        }
+        self.new_columns = self.columns.len();
+        strings(&mut out, &names);
+        strings(&mut out, &std::mem::take(&mut self.new_words));
+        for column in &mut self.columns {
+            column.tags.resize(rows, Tag::Absent);
+            column.bits.resize(rows, 0);
+            cells(&mut out, column);
+            column.tags.clear();
+            column.bits.clear();
+        }
+        let geometries = std::mem::take(&mut self.geometries);
+        out.extend(geometries.types.iter().map(|held| *held as u8));
+        let mut before = 0;
+        for end in &geometries.path_ends {
+            number(&mut out, u64::from(end - before));
+            before = *end;
+        }
+        before = 0;
+        for (kind, end) in geometries.kinds.iter().zip(&geometries.ends) {
+            out.push(*kind as u8);
+            number(&mut out, u64::from(end - before));
+            before = *end;
+        }
+        self.decimals = coordinates(&mut out, &geometries.coords, self.decimals);
+        out
+    }
+}
+
+fn number(out: &mut Vec<u8>, value: u64) {
+    crate::mvt::varint(out, value);
+}
+
+fn strings(out: &mut Vec<u8>, all: &Strings) {
+    number(out, all.len() as u64);
+    let each = || (0..all.len()).filter_map(|at| all.get(at));
+    each().for_each(|text| number(out, text.len() as u64));
+    each().for_each(|text| out.extend_from_slice(text.as_bytes()));
+}
+
+fn cells(out: &mut Vec<u8>, column: &Column) {
+    let first = column.tags.first().copied().unwrap_or_default();
+    if column.tags.iter().all(|tag| *tag == first) {
+        if first == Tag::Absent {
+            return out.push(0);
+        }
+        out.extend_from_slice(&[1, first as u8]);
+    } else {
+        out.push(2);
+        out.extend(column.tags.iter().map(|tag| *tag as u8));
+    }
+    let all = column.bits.iter().fold(0, |all, bits| all | bits);
+    let width = match all {
+        0..=0xff => 1_u8,
+        0x100..=0xffff => 2,
+        0x1_0000..=0xffff_ffff => 4,
+        _ => 8,
+    };
+    out.push(width);
+    for bits in &column.bits {
+        out.extend_from_slice(&bits.to_le_bytes()[..usize::from(width)]);
+    }
+}
+
+/// Returns the decimals that fitted, to be tried first next time.
+fn coordinates(out: &mut Vec<u8>, coords: &[Coord<f64>], guess: u8) -> u8 {
+    let start = out.len();
+    for decimals in std::iter::once(guess).chain(6..=12).filter(|decimals| *decimals > 0) {
+        if scaled(out, coords, decimals) {
+            return decimals;
+        }
+        out.truncate(start);
+    }
+    out.push(RAW);
+    for c in coords {
+        out.extend_from_slice(&c.x.to_le_bytes());
+        out.extend_from_slice(&c.y.to_le_bytes());
+    }
+    guess
+}
+
+fn power_of_ten(decimals: u8) -> f64 {
+    10_f64.powi(i32::from(decimals))
+}
+
+/// False when a coordinate is not a decimal fraction of so many digits; `out` is then to be cut back.
+fn scaled(out: &mut Vec<u8>, coords: &[Coord<f64>], decimals: u8) -> bool {
+    out.push(decimals);
+    let scale = power_of_ten(decimals);
+    let mut before = [0_i64; 2];
+    for c in coords {
+        for (value, before) in [c.x, c.y].into_iter().zip(&mut before) {
+            let steps = (value * scale).round();
+            // Within 2⁵³ both ways are exact, and the division is the nearest f64 to the decimal fraction.
+            #[allow(clippy::float_cmp)]
+            let exact = steps.abs() < 9e15 && steps / scale == value;
+            if !exact {
+                return false;
+            }
+            #[allow(clippy::cast_possible_truncation)]
+            let steps = steps as i64;
+            let difference = steps - *before;
+            number(out, ((difference << 1) ^ (difference >> 63)).cast_unsigned());
+            *before = steps;
+        }
+    }
+    true
+}
+
+/// A packed layer laid out for use. `None` for parts that are damaged, incomplete or in the wrong order.
+pub(crate) fn unpack<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Option<(Table, Geometries, PackedIndex)> {
+    let mut table = Table::default();
+    let mut geometries = Geometries::default();
+    let mut parts = parts.into_iter().peekable();
+    let mut index = None;
+    while let Some(part) = parts.next() {
+        if parts.peek().is_some() {
+            Reader { bytes: part }.part(&mut table, &mut geometries)?;
+        } else {
+            index = Some(part);
+        }
+    }
+    table.seal();
+    geometries.seal();
+    let rows = u32::try_from(table.len()).ok()?;
+    let boxes: Vec<GridBox> = (0..rows).map(|ordinal| grid_box(&geometries.bbox(ordinal))).collect();
+    let index = PackedIndex::from_bytes(index?, &boxes)?;
+    Some((table, geometries, index))
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.bytes.split_at_checked(count)?;
+        self.bytes = rest;
+        Some(taken)
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.bytes.split_first()?;
+        self.bytes = rest;
+        Some(*first)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    /// A count of things that take a byte each at least: what is damaged must not allocate without limit.
+    fn count(&mut self) -> Option<usize> {
+        let count = usize::try_from(self.number()?).ok()?;
+        (count <= self.bytes.len()).then_some(count)
+    }
+
+    fn strings(&mut self, into: &mut Strings) -> Option<usize> {
+        let count = self.count()?;
+        let lengths: Vec<usize> = (0..count).map(|_| usize::try_from(self.number()?).ok()).collect::<Option<_>>()?;
+        let total = lengths.iter().try_fold(0_usize, |sum, length| sum.checked_add(*length))?;
+        let mut text = std::str::from_utf8(self.take(total)?).ok()?;
+        for length in lengths {
+            let (one, rest) = text.split_at_checked(length)?;
+            into.push(one).then_some(())?;
+            text = rest;
+        }
+        Some(count)
+    }
+
+    fn part(&mut self, table: &mut Table, geometries: &mut Geometries) -> Option<()> {
+        (self.take(4)? == MAGIC).then_some(())?;
+        let rows = self.count()?;
+        let before = table.len();
+        (self.strings(&mut table.ids)? == rows).then_some(())?;
+        let mut names = Strings::default();
+        for at in 0..self.strings(&mut names)? {
+            let name = names.get(at)?.to_owned();
+            let (tags, bits) = (vec![Tag::Absent; before], vec![0; before]);
+            table.columns.push(Column { name, tags, bits });
+        }
+        self.strings(&mut table.words)?;
+        let words = table.words.len() as u64;
+        for column in &mut table.columns {
+            self.cells(rows, words, column)?;
+        }
+        self.geometries(rows, geometries)
+    }
+
+    fn cells(&mut self, rows: usize, words: u64, column: &mut Column) -> Option<()> {
+        let tag = |byte: u8| Tag::ALL.get(usize::from(byte)).copied();
+        let start = column.tags.len();
+        match self.byte()? {
+            0 => {
+                column.tags.resize(start + rows, Tag::Absent);
+                column.bits.resize(start + rows, 0);
+                return Some(());
+            }
+            1 => {
+                let tag = tag(self.byte()?)?;
+                column.tags.resize(start + rows, tag);
+            }
+            2 => {
+                for byte in self.take(rows)? {
+                    column.tags.push(tag(*byte)?);
+                }
+            }
+            _ => return None,
+        }
+        let width = usize::from(self.byte()?);
+        if !matches!(width, 1 | 2 | 4 | 8) {
+            return None;
+        }
+        let bytes = self.take(rows.checked_mul(width)?)?;
+        column.bits.reserve(rows);
+        for chunk in bytes.chunks_exact(width) {
+            let mut wide = [0; 8];
+            wide[..width].copy_from_slice(chunk);
+            column.bits.push(u64::from_le_bytes(wide));
+        }
+        let cells = column.tags[start..].iter().zip(&column.bits[start..]);
+        let known = cells.map(|(tag, bits)| Cell { tag: *tag, bits: *bits });
+        known.into_iter().all(|cell| cell.tag != Tag::Text || cell.bits < words).then_some(())
+    }
+
+    fn geometries(&mut self, rows: usize, into: &mut Geometries) -> Option<()> {
+        for byte in self.take(rows)? {
+            into.types.push(*Type::ALL.get(usize::from(*byte))?);
+        }
+        let mut paths = u32::try_from(into.kinds.len()).ok()?;
+        let first_path = paths;
+        for _ in 0..rows {
+            paths = paths.checked_add(u32::try_from(self.number()?).ok()?)?;
+            into.path_ends.push(paths);
+        }
+        let mut end = u32::try_from(into.coords.len()).ok()?;
+        let first_coord = end;
+        for _ in first_path..paths {
+            into.kinds.push(*PathKind::ALL.get(usize::from(self.byte()?))?);
+            end = end.checked_add(u32::try_from(self.number()?).ok()?)?;
+            into.ends.push(end);
+        }
+        self.coordinates(end - first_coord, &mut into.coords)?;
+        self.bytes.is_empty().then_some(())
+    }
+
+    fn coordinates(&mut self, count: u32, into: &mut Vec<Coord<f64>>) -> Option<()> {
+        let count = count as usize;
+        let decimals = self.byte()?;
+        if decimals == RAW {
+            for pair in self.take(count.checked_mul(16)?)?.chunks_exact(16) {
+                let ordinate = |at: usize| Some(f64::from_le_bytes(pair.get(at..at + 8)?.try_into().ok()?));
+                into.push(Coord { x: ordinate(0)?, y: ordinate(8)? });
+            }
+            return Some(());
+        }
+        if decimals > 15 || count > self.bytes.len() {
+            return None;
+        }
+        let scale = power_of_ten(decimals);
+        into.reserve(count);
+        let mut at = [0_i64; 2];
+        for _ in 0..count {
+            for ordinate in &mut at {
+                let zigzag = self.number()?;
+                let difference = (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed();
+                *ordinate = ordinate.wrapping_add(difference);
+            }
+            #[allow(clippy::cast_precision_loss)]
+            into.push(Coord { x: at[0] as f64 / scale, y: at[1] as f64 / scale });
+        }
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use geo_types::{Geometry, GeometryCollection, Point, line_string, polygon};
+    use model::Value;
+    use proptest::prelude::*;
+
+    fn packed(features: &[Feature]) -> Vec<Vec<u8>> {
+        let mut packer = Packer::new();
+        let mut parts: Vec<Vec<u8>> = features.iter().filter_map(|feature| packer.push(feature)).collect();
+        parts.extend(packer.finish());
+        parts
+    }
+
+    fn restored(parts: &[Vec<u8>]) -> Option<Vec<Feature>> {
+        let (table, geometries, _) = unpack(parts.iter().map(Vec::as_slice))?;
+        let rows = u32::try_from(table.len()).ok()?;
+        let feature = |o: u32| Feature {
+            id: table.id(o).unwrap_or_default().to_owned(),
+            geometry: geometries.geometry(o),
+            properties: table.properties(o),
+        };
+        Some((0..rows).map(feature).collect())
+    }
+
+    fn geometry() -> impl Strategy<Value = Geometry<f64>> {
+        let at = (-180.0..180.0_f64, -90.0..90.0_f64, 0..14_u8).prop_map(|(x, y, digits)| {
+            let round = |v: f64| if digits > 12 { v } else { format!("{v:.*}", usize::from(digits)).parse().unwrap() };
+            Coord { x: round(x), y: round(y) }
+        });
+        proptest::collection::vec(at, 4..9).prop_flat_map(|c| {
+            let ring = |c: &[Coord<f64>]| geo_types::Polygon::new(c.to_vec().into(), vec![c[1..].to_vec().into()]);
+            prop_oneof![
+                3 => Just(Geometry::Point(Point(c[0]))),
+                1 => Just(Geometry::MultiPoint(c.iter().map(|c| Point(*c)).collect())),
+                1 => Just(Geometry::LineString(c.clone().into())),
+                1 => Just(Geometry::MultiLineString(geo_types::MultiLineString(vec![c.clone().into(), c[..2].to_vec().into()]))),
+                2 => Just(Geometry::Polygon(ring(&c))),
+                1 => Just(Geometry::MultiPolygon(geo_types::MultiPolygon(vec![ring(&c), ring(&c[..3])]))),
+                1 => Just(Geometry::GeometryCollection(GeometryCollection(vec![
+                    Geometry::Point(Point(c[0])), Geometry::LineString(c.clone().into()), Geometry::Polygon(ring(&c))
+                ]))),
+            ]
+        })
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            any::<bool>().prop_map(Value::Bool),
+            any::<i64>().prop_map(Value::Integer),
+            (-1e9..1e9_f64).prop_map(Value::Real),
+            "[a-zàđ ]{0,6}".prop_map(Value::Text),
+        ]
+    }
+
+    fn feature() -> impl Strategy<Value = Feature> {
+        let properties = proptest::collection::btree_map("[a-e]", value(), 0..4);
+        ("[a-z0-9]{1,5}", geometry(), properties).prop_map(|(id, geometry, properties)| Feature {
+            id,
+            geometry,
+            properties,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn packed_features_come_back_as_they_were(features in proptest::collection::vec(feature(), 0..40)) {
+            prop_assert_eq!(restored(&packed(&features)).unwrap(), features);
+        }
+
+        #[test]
+        fn damage_is_refused_or_harmless(
+            features in proptest::collection::vec(feature(), 1..20), at in any::<usize>(), bits in 1..=255_u8, cut in any::<bool>()
+        ) {
+            let mut parts = packed(&features);
+            let part = &mut parts[0];
+            let at = at % part.len();
+            if cut { part.truncate(at) } else { part[at] ^= bits }
+            if let Some(restored) = restored(&parts) {
+                prop_assert!(!cut);
+                prop_assert_eq!(restored.len(), features.len());
+            }
+            prop_assert!(restored(&parts[..parts.len() - 1]).is_none());
+        }
+    }
+
+    #[test]
+    fn many_parts_are_one_layer_and_columns_may_come_late() {
+        let feature = |i: usize| Feature {
+            id: i.to_string(),
+            #[allow(clippy::cast_precision_loss)]
+            geometry: if i % 1_000 == 999 {
+                line_string![(x: 106.0, y: 11.0), (x: 106.1, y: 11.0 + i as f64 / 1e7)].into()
+            } else {
+                polygon![(x: 106.0, y: 11.0), (x: 106.1, y: 11.0), (x: 106.1, y: 11.0 + i as f64 / 1e7)].into()
+            },
+            properties: if i > PART_ROWS + 5 {
+                [("n".into(), Value::Integer(-1)), ("t".into(), Value::Text(format!("chủ {i}")))].into()
+            } else {
+                [("n".into(), Value::Integer(7))].into()
+            },
+        };
+        let features: Vec<Feature> = (0..2 * PART_ROWS + 3).map(feature).collect();
+        let parts = packed(&features);
+        assert_eq!(parts.len(), 4);
+        assert_eq!(restored(&parts).unwrap(), features);
+        assert!(parts.iter().map(Vec::len).sum::<usize>() < features.len() * 100);
+    }
+}
