@@ -6,7 +6,8 @@
 //! ```text
 //! part   "TCP1" rows · keys · new column names · new words · cells, a column at a time · types · paths · coordinates
 //! cells  0 nothing | 1 tag width bits… | 2 tags… width bits…            width: bytes a cell, 1 2 4 8
-//! coords 255 raw f64… | d: zigzag varints of the differences of coordinate × 10^d, where that gives each f64 back exactly
+//! paths  kind (with [`RAW`] when its coordinates are no short decimals) · count
+//! coords d · raw paths' f64… · the others' zigzag varints of the differences of coordinate × 10^d
 //! ```
 
 use crate::geometries::{Geometries, Type};
@@ -23,7 +24,8 @@ const PART_ROWS: usize = 1 << 14;
 /// A part ends early at so many coordinates.
 const PART_COORDS: usize = 1 << 18;
 const MAGIC: &[u8; 4] = b"TCP1";
-const RAW: u8 = 255;
+/// Marks a path whose coordinates are kept as they are.
+const RAW: u8 = 0x80;
 
 /// Packs a layer as its features come, in memory for one part and 20 bytes a feature.
 #[derive(Default)]
@@ -117,13 +119,8 @@ impl Packer {
             number(&mut out, u64::from(end - before));
             before = *end;
         }
-        before = 0;
-        for (kind, end) in geometries.kinds.iter().zip(&geometries.ends) {
-            out.push(*kind as u8);
-            number(&mut out, u64::from(end - before));
-            before = *end;
-        }
-        self.decimals = coordinates(&mut out, &geometries.coords, self.decimals);
+        self.decimals = decimals_of(&geometries.coords, self.decimals);
+        paths(&mut out, &geometries, self.decimals);
         out
     }
 }
@@ -163,49 +160,70 @@ fn cells(out: &mut Vec<u8>, column: &Column) {
     }
 }
 
-/// Returns the decimals that fitted, to be tried first next time.
-fn coordinates(out: &mut Vec<u8>, coords: &[Coord<f64>], guess: u8) -> u8 {
-    let start = out.len();
-    for decimals in std::iter::once(guess).chain(6..=12).filter(|decimals| *decimals > 0) {
-        if scaled(out, coords, decimals) {
-            return decimals;
-        }
-        out.truncate(start);
-    }
-    out.push(RAW);
-    for c in coords {
-        out.extend_from_slice(&c.x.to_le_bytes());
-        out.extend_from_slice(&c.y.to_le_bytes());
-    }
-    guess
-}
-
 fn power_of_ten(decimals: u8) -> f64 {
     10_f64.powi(i32::from(decimals))
 }
 
-/// False when a coordinate is not a decimal fraction of so many digits; `out` is then to be cut back.
-fn scaled(out: &mut Vec<u8>, coords: &[Coord<f64>], decimals: u8) -> bool {
-    out.push(decimals);
-    let scale = power_of_ten(decimals);
-    let mut before = [0_i64; 2];
-    for c in coords {
-        for (value, before) in [c.x, c.y].into_iter().zip(&mut before) {
-            let steps = (value * scale).round();
-            // Within 2⁵³ both ways are exact, and the division is the nearest f64 to the decimal fraction.
-            #[allow(clippy::float_cmp)]
-            let exact = steps.abs() < 9e15 && steps / scale == value;
-            if !exact {
-                return false;
-            }
-            #[allow(clippy::cast_possible_truncation)]
-            let steps = steps as i64;
-            let difference = steps - *before;
-            number(out, ((difference << 1) ^ (difference >> 63)).cast_unsigned());
-            *before = steps;
-        }
+/// The ordinate in steps of 10^-decimals, where that gives the very same f64 back.
+fn steps(value: f64, scale: f64) -> Option<i64> {
+    let steps = (value * scale).round();
+    // Within 2⁵³ both ways are exact, and the division is the nearest f64 to the decimal fraction.
+    #[allow(clippy::float_cmp)]
+    let exact = steps.abs() < 9e15 && steps / scale == value;
+    #[allow(clippy::cast_possible_truncation)]
+    exact.then_some(steps as i64)
+}
+
+/// The decimals that most of a sample is written with; `guess` where it does as well.
+fn decimals_of(coords: &[Coord<f64>], guess: u8) -> u8 {
+    let sample = || coords.iter().step_by(coords.len() / 256 + 1);
+    let fitting = |decimals: u8| {
+        let scale = power_of_ten(decimals);
+        sample().filter(|c| steps(c.x, scale).is_some() && steps(c.y, scale).is_some()).count()
+    };
+    let all = sample().count();
+    if guess > 0 && fitting(guess) == all {
+        return guess;
     }
-    true
+    // The fewest decimals among the best.
+    let fits: Vec<(usize, u8)> = (5..=13).map(|decimals| (fitting(decimals), decimals)).collect();
+    let most = fits.iter().map(|(count, _)| *count).max().unwrap_or(0);
+    // Nine tenths of the best with shorter numbers is better than the best.
+    fits.into_iter().find(|(count, _)| *count * 10 >= most * 9).map_or(7, |(_, decimals)| decimals)
+}
+
+fn paths(out: &mut Vec<u8>, geometries: &Geometries, decimals: u8) {
+    let scale = power_of_ten(decimals);
+    let (mut raw, mut packed) = (Vec::new(), Vec::with_capacity(geometries.coords.len() * 6));
+    let mut last = [0_i64; 2];
+    let mut start = 0;
+    for (kind, end) in geometries.kinds.iter().zip(&geometries.ends) {
+        let coords = geometries.coords.get(start..*end as usize).unwrap_or_default();
+        start = *end as usize;
+        let (undo, before) = (packed.len(), last);
+        let fits = coords.iter().all(|c| {
+            let (Some(x), Some(y)) = (steps(c.x, scale), steps(c.y, scale)) else { return false };
+            for (to, from) in [x, y].into_iter().zip(&mut last) {
+                let difference = to - *from;
+                number(&mut packed, ((difference << 1) ^ (difference >> 63)).cast_unsigned());
+                *from = to;
+            }
+            true
+        });
+        if !fits {
+            packed.truncate(undo);
+            last = before;
+            for c in coords {
+                raw.extend_from_slice(&c.x.to_le_bytes());
+                raw.extend_from_slice(&c.y.to_le_bytes());
+            }
+        }
+        out.push(*kind as u8 | if fits { 0 } else { RAW });
+        number(out, coords.len() as u64);
+    }
+    out.push(decimals);
+    out.extend_from_slice(&raw);
+    out.extend_from_slice(&packed);
 }
 
 /// A packed layer laid out for use. `None` for parts that are damaged, incomplete or in the wrong order.
@@ -343,42 +361,45 @@ impl<'a> Reader<'a> {
             into.path_ends.push(paths);
         }
         let mut end = u32::try_from(into.coords.len()).ok()?;
-        let first_coord = end;
+        let mut raw = Vec::with_capacity(rows);
+        let mut raw_coords = 0_usize;
         for _ in first_path..paths {
-            into.kinds.push(*PathKind::ALL.get(usize::from(self.byte()?))?);
-            end = end.checked_add(u32::try_from(self.number()?).ok()?)?;
+            let kind = self.byte()?;
+            let count = u32::try_from(self.number()?).ok()?;
+            into.kinds.push(*PathKind::ALL.get(usize::from(kind & !RAW))?);
+            end = end.checked_add(count)?;
             into.ends.push(end);
+            raw.push(kind & RAW != 0);
+            raw_coords += if kind & RAW == 0 { 0 } else { count as usize };
         }
-        self.coordinates(end - first_coord, &mut into.coords)?;
-        self.bytes.is_empty().then_some(())
-    }
-
-    fn coordinates(&mut self, count: u32, into: &mut Vec<Coord<f64>>) -> Option<()> {
-        let count = count as usize;
         let decimals = self.byte()?;
-        if decimals == RAW {
-            for pair in self.take(count.checked_mul(16)?)?.chunks_exact(16) {
-                let ordinate = |at: usize| Some(f64::from_le_bytes(pair.get(at..at + 8)?.try_into().ok()?));
-                into.push(Coord { x: ordinate(0)?, y: ordinate(8)? });
-            }
-            return Some(());
-        }
-        if decimals > 15 || count > self.bytes.len() {
+        let mut raw_bytes = self.take(raw_coords.checked_mul(16)?)?.chunks_exact(16);
+        let total = (end as usize).checked_sub(into.coords.len())?;
+        if decimals > 15 || total.checked_sub(raw_coords)? > self.bytes.len() {
             return None;
         }
         let scale = power_of_ten(decimals);
-        into.reserve(count);
-        let mut at = [0_i64; 2];
-        for _ in 0..count {
-            for ordinate in &mut at {
-                let zigzag = self.number()?;
-                let difference = (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed();
-                *ordinate = ordinate.wrapping_add(difference);
+        into.coords.reserve(total);
+        let mut last = [0_i64; 2];
+        for (path, raw) in (first_path as usize..).zip(raw) {
+            let count = (into.ends[path] as usize).checked_sub(into.coords.len())?;
+            for _ in 0..count {
+                if raw {
+                    let pair = raw_bytes.next()?;
+                    let ordinate = |at: usize| Some(f64::from_le_bytes(pair.get(at..at + 8)?.try_into().ok()?));
+                    into.coords.push(Coord { x: ordinate(0)?, y: ordinate(8)? });
+                } else {
+                    for ordinate in &mut last {
+                        let zigzag = self.number()?;
+                        let difference = (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed();
+                        *ordinate = ordinate.wrapping_add(difference);
+                    }
+                    #[allow(clippy::cast_precision_loss)]
+                    into.coords.push(Coord { x: last[0] as f64 / scale, y: last[1] as f64 / scale });
+                }
             }
-            #[allow(clippy::cast_precision_loss)]
-            into.push(Coord { x: at[0] as f64 / scale, y: at[1] as f64 / scale });
         }
-        Some(())
+        self.bytes.is_empty().then_some(())
     }
 }
 

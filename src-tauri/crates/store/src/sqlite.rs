@@ -13,7 +13,7 @@ const BUSY_WAIT: Duration = Duration::from_secs(30);
 
 /// Above this size a full check at every start would be felt (1.1 s per GB measured on a warm file, far more from a
 /// cold disk); the schema is still read, pages are checked as they are used, and `integrity` reads all.
-const QUICK_CHECK_MAX_BYTES: u64 = 256 << 20;
+const QUICK_CHECK_MAX_BYTES: u64 = 64 << 20;
 
 /// What a kind of file needs on opening.
 pub(crate) struct Kind {
