@@ -53,7 +53,7 @@ export class ReplayProfile {
     const { id, kind, group, title, geometry, classification, sample, name_field } = layer
     return {
       id, kind, group, title, geometry, classification, sample, name_field,
-      features: this.features(id).length, bbox: boxOf(this.#named(id).map((feature) => feature.geometry)), version: 1,
+      features: this.features(id).length, bbox: boxOf(this.#named(id).map((feature) => feature.geometry)), version: 1, tiled: false,
       as_of: asOf, freshness: 'fresh', practice: layer.live_source !== undefined, source: 'profile',
       provenance: {
         source: 'profile', provider: layer.provider, fetched_at: asOf, as_of: asOf, licence: layer.licence,

@@ -1,7 +1,7 @@
 /** Looks of the base map: land, water, borders and roads. */
 import type { ExpressionSpecification } from 'maplibre-gl'
 import {
-  byZoom, type Drawing, type Drawn, growing, HALO, image, labelsOf, nameOf, Slot, tiles, visibility,
+  byZoom, type Drawing, type Drawn, growing, HALO, image, labels, nameOf, Slot, tiles, visibility,
 } from './drawing'
 import { MEDIUM, REGULAR, SEMIBOLD } from './fonts'
 import { mix } from './tokens'
@@ -80,7 +80,7 @@ export function communes(d: Drawing): Drawn[] {
     {
       slot: Slot.AreaLabels,
       spec: {
-        id: `${id}/name`, type: 'symbol', source: labelsOf(id), minzoom: 10,
+        id: `${id}/name`, type: 'symbol', ...labels(d), minzoom: 10,
         layout: {
           visibility: visibility(d),
           'text-field': nameOf(d),

@@ -65,7 +65,10 @@ export class PointData {
     const wanted = new Map(layers.filter((one) => one.allowed).map((one) => [one.id, one]))
     for (const id of this.held.keys()) if (!wanted.has(id)) this.held.delete(id)
     for (const info of wanted.values()) {
-      if (info.geometry !== 'point' && !hasLabelPoints({ info })) continue
+      if (info.tiled || (info.geometry !== 'point' && !hasLabelPoints({ info }))) {
+        this.held.delete(info.id)
+        continue
+      }
       const known = this.held.get(info.id)
       if (known && known.info.version === info.version) {
         known.info = info

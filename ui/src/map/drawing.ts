@@ -73,6 +73,13 @@ export function growing(...stops: Stops): ExpressionSpecification {
 /** Where a layer's tiles are found. */
 export const tiles = (d: Drawing) => ({ source: tilesOf(d.info.id), 'source-layer': d.info.id })
 
+/** Where a layer's points are found. */
+export const points = (d: Drawing) => (d.info.tiled ? tiles(d) : { source: pointsOf(d.info.id) })
+
+/** Where the names of a polygon layer's features stand: label points of their own. */
+export const labels = (d: Drawing) =>
+  d.info.tiled ? { source: tilesOf(d.info.id), 'source-layer': labelsOf(d.info.id) } : { source: labelsOf(d.info.id) }
+
 /** The feature's name in the language on screen. */
 export function nameOf(d: Drawing): ExpressionSpecification {
   const local: ExpressionSpecification = ['to-string', ['get', 'name']]

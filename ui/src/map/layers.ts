@@ -2,7 +2,7 @@
 import type { ExpressionSpecification } from 'maplibre-gl'
 import { border, communes, outline, river, road, water } from './basemap'
 import {
-  byZoom, type Drawing, type Drawn, fits, HALO, image, labelsOf, nameOf, pointsOf, Slot, tiles, unselected, visibility,
+  byZoom, type Drawing, type Drawn, fits, HALO, image, labels, nameOf, points, pointsOf, Slot, tiles, unselected, visibility,
 } from './drawing'
 import { MEDIUM, REGULAR, SEMIBOLD } from './fonts'
 import { pointLooks } from './points'
@@ -56,7 +56,7 @@ function planningZone(d: Drawing): Drawn[] {
   const label = (part: string, text: ExpressionSpecification, filter: ExpressionSpecification): Drawn => ({
     slot: Slot.AreaLabels,
     spec: {
-      id: `${id}/${part}`, type: 'symbol', source: labelsOf(id), minzoom: 13, filter,
+      id: `${id}/${part}`, type: 'symbol', ...labels(d), minzoom: 13, filter,
       layout: {
         visibility: visibility(d),
         'text-field': text,
@@ -143,7 +143,7 @@ function industrialPark(d: Drawing): Drawn[] {
     {
       slot: Slot.AreaLabels,
       spec: {
-        id: `${id}/name`, type: 'symbol', source: labelsOf(id), minzoom: 10.5,
+        id: `${id}/name`, type: 'symbol', ...labels(d), minzoom: 10.5,
         layout: {
           visibility: visibility(d),
           'text-field': nameOf(d),
@@ -290,7 +290,7 @@ function other(d: Drawing): Drawn[] {
       {
         slot: Slot.Facilities,
         spec: {
-          id: `${id}/mark`, type: 'circle', source: pointsOf(id), layout, filter: unselected(d),
+          id: `${id}/mark`, type: 'circle', ...points(d), layout, filter: unselected(d),
           paint: {
             'circle-radius': byZoom([8, 3], [14, 6]),
             'circle-color': color['text-2'],
@@ -302,9 +302,9 @@ function other(d: Drawing): Drawn[] {
         },
       },
       {
-        slot: Slot.Facilities,
+        slot: Slot.DataLabels,
         spec: {
-          id: `${id}/name`, type: 'symbol', source: pointsOf(id), minzoom: 13, filter: unselected(d),
+          id: `${id}/name`, type: 'symbol', ...points(d), minzoom: 13, filter: unselected(d),
           layout: { ...layout, ...label, 'text-anchor': 'left', 'text-offset': [0.8, 0] },
           paint: ink,
         },
@@ -330,7 +330,7 @@ function other(d: Drawing): Drawn[] {
     {
       slot: Slot.AreaLabels,
       spec: {
-        id: `${id}/name`, type: 'symbol', source: labelsOf(id), minzoom: 10, filter: fits(60),
+        id: `${id}/name`, type: 'symbol', ...labels(d), minzoom: 10, filter: fits(60),
         layout: { ...layout, ...label },
         paint: ink,
       },
@@ -346,6 +346,8 @@ const LOOKS: Partial<Record<LayerKind, (d: Drawing) => Drawn[]>> = {
 
 /** The style layers of one layer. */
 export function looks(d: Drawing): Drawn[] {
+  // The looks of kinds cluster their points, which tiles cannot.
+  if (d.info.tiled && d.info.geometry === 'point') return other(d)
   return (LOOKS[d.info.kind] ?? pointLooks(d.info.kind) ?? other)(d)
 }
 

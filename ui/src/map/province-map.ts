@@ -7,7 +7,7 @@ import { PointData } from './data'
 import { layerOf } from './drawing'
 import { fontsReady, mendTallLetters } from './fonts'
 import { scaleDenominator } from './scale'
-import { hit, openCluster, ringed } from './select'
+import { hit, openCluster, ringed, tiledPoint } from './select'
 import { compose, type Composition, SELECTION } from './style'
 import { provideSymbols } from './symbols'
 import { type Palette, readPalette } from './tokens'
@@ -228,7 +228,7 @@ export class ProvinceMap {
   }
 
   private drawSelection(): void {
-    const feature = this.selected && this.data.find(this.selected.layer, this.selected.id)
+    const feature = this.selected && (this.data.find(this.selected.layer, this.selected.id) ?? tiledPoint(this.map, this.layers, this.selected))
     const source = this.map.getSource<GeoJSONSource>(SELECTION)
     const content = ringed(feature)
     const text = JSON.stringify(content)
@@ -275,6 +275,8 @@ export class ProvinceMap {
       this.choose(map.project(map.getCenter()))
     })
     map.on('idle', () => {
+      // The tile that holds the selected point may just have come.
+      if (this.drawn) this.drawSelection()
       if (this.drawn && this.data.settled()) callbacks.idle(this.data.drawnLive())
     })
     map.on('error', (event) => {

@@ -1,9 +1,9 @@
 /** What lies under a place on screen, and what the ring around the selection needs to know. */
 import type { FeatureCollection } from 'geojson'
 import type { GeoJSONSource, Map as MapLibreMap, MapGeoJSONFeature, PointLike } from 'maplibre-gl'
-import { layerOf } from './drawing'
+import { layerOf, tilesOf } from './drawing'
 import type { PointFeature } from './live'
-import type { FeatureRef } from './types'
+import type { FeatureRef, LayerInfo } from './types'
 
 /** CSS pixels around the pointer that still count as a hit. */
 const POINT_TOLERANCE = 6
@@ -106,4 +106,14 @@ export function ringed(feature: PointFeature | null): FeatureCollection {
   const mark = String(feature.properties.tc_mark ?? '')
   const ring = /^aqi:[456]/.test(mark) ? 27 : mark.startsWith('aqi:') ? 24 : 18
   return { type: 'FeatureCollection', features: [{ ...feature, properties: { ...feature.properties, ring } }] }
+}
+
+/** The selected point of a layer that is drawn from tiles, as far as its tile is there. */
+export function tiledPoint(map: MapLibreMap, layers: readonly LayerInfo[], selected: FeatureRef): PointFeature | null {
+  const info = layers.find((one) => one.id === selected.layer)
+  if (!info?.tiled || info.geometry !== 'point' || !map.getSource(tilesOf(info.id))) return null
+  const found = map.querySourceFeatures(tilesOf(info.id), { sourceLayer: info.id, filter: ['==', ['get', 'id'], selected.id] })
+  const [first] = found
+  if (first?.geometry.type !== 'Point') return null
+  return { type: 'Feature', id: first.id, geometry: first.geometry, properties: { ...first.properties } }
 }

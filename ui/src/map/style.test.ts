@@ -42,7 +42,7 @@ describe('style', () => {
   it('lets_no_label_take_room_from_a_mark', () => {
     const { layers } = compose(state())
     const marks = layers.findIndex((one) => one.id === 'schools/cluster')
-    const labels = layers.filter((one) => one.type === 'symbol' && one.id.endsWith('/name') && !one.id.startsWith('strange'))
+    const labels = layers.filter((one) => one.type === 'symbol' && one.id.endsWith('/name'))
     expect(labels.length).toBeGreaterThan(8)
     for (const label of labels) expect(layers.indexOf(label), label.id).toBeLessThan(marks)
   })
@@ -57,6 +57,14 @@ describe('style', () => {
     const { sources } = compose(state())
     expect(sources.get('air_stations:points')).not.toHaveProperty('cluster')
     expect(sources.get('cameras:points')).toMatchObject({ cluster: true, clusterMaxZoom: 11, clusterRadius: 48 })
+  })
+
+  it('draws_large_layers_from_tiles_alone', () => {
+    const { sources, layers } = compose(state())
+    expect([...sources.keys()].filter((id) => id.startsWith('many'))).toEqual(['many_points', 'many_lots'])
+    const from = (id: string) => layers.find((one) => one.id === id)
+    expect(from('many_points/mark')).toMatchObject({ type: 'circle', source: 'many_points', 'source-layer': 'many_points' })
+    expect(from('many_lots/code')).toMatchObject({ source: 'many_lots', 'source-layer': 'many_lots:labels' })
   })
 
   it('leaves_out_layers_the_role_may_not_see', () => {

@@ -34,7 +34,7 @@ const MAX_TILE_ZOOM = 16
 export const tileAddress = (base: string, info: LayerInfo): string => `${base}/v/${info.id}/${info.version}/{z}/{x}/{y}`
 
 function sourcesOf(info: LayerInfo, base: string): [string, SourceSpecification][] {
-  if (info.geometry === 'point') {
+  if (info.geometry === 'point' && !info.tiled) {
     const rule = CLUSTERED[info.kind]
     const cluster = rule ? { cluster: true, clusterMaxZoom: rule.below - 1, clusterRadius: rule.radius } : {}
     const points: SourceSpecification = { type: 'geojson', data: EMPTY, maxzoom: 16, ...cluster }
@@ -46,7 +46,7 @@ function sourcesOf(info: LayerInfo, base: string): [string, SourceSpecification]
   const tiles: SourceSpecification = {
     type: 'vector', tiles: [tileAddress(base, info)], minzoom: MIN_TILE_ZOOM, maxzoom: MAX_TILE_ZOOM,
   }
-  const labels: [string, SourceSpecification][] = hasLabelPoints({ info })
+  const labels: [string, SourceSpecification][] = hasLabelPoints({ info }) && !info.tiled
     ? [[labelsOf(info.id), { type: 'geojson', data: EMPTY, maxzoom: 16 }]]
     : []
   return [[tilesOf(info.id), tiles], ...labels]

@@ -11,7 +11,7 @@ export function palette(theme: MapTheme): Palette {
 export function layer(id: string, kind: LayerKind, geometry: LayerInfo['geometry'], more: Partial<LayerInfo> = {}): LayerInfo {
   const title = { vi: id, en: id }
   return {
-    id, kind, geometry, title, group: 'base', features: 1, bbox: null, version: 1, as_of: null, freshness: 'fresh',
+    id, kind, geometry, title, group: 'base', features: 1, bbox: null, version: 1, tiled: false, as_of: null, freshness: 'fresh',
     sample: true, practice: true, source: 'profile', provenance: null, classification: 'public', name_field: 'name',
     fields: [], parameters: [], note: null, visible: true, opacity: 1, live: null, role: 'guest', allowed: true, ...more,
   }
@@ -39,6 +39,8 @@ export const PROVINCE: readonly LayerInfo[] = [
   layer('strange_points', 'other', 'point'),
   layer('strange_lines', 'other', 'line'),
   layer('strange_mix', 'other', 'mixed'),
+  layer('many_points', 'school', 'point', { tiled: true }),
+  layer('many_lots', 'planning_zone', 'polygon', { tiled: true }),
 ]
 
 export const record = (more: Partial<LiveRecord> = {}): LiveRecord => ({

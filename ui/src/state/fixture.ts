@@ -5,7 +5,7 @@ const both = (text: string) => ({ vi: text, en: text })
 
 function info(id: LayerInfo['id'], change: Partial<LayerInfo>): LayerInfo {
   return {
-    id, kind: 'other', group: 'base', title: both(id), geometry: 'point', features: 2, bbox: null, version: 1,
+    id, kind: 'other', group: 'base', title: both(id), geometry: 'point', features: 2, bbox: null, version: 1, tiled: false,
     as_of: null, freshness: 'fresh', sample: true, practice: true, source: 'profile', provenance: null,
     classification: 'public', name_field: 'name', fields: [], parameters: [], note: null, visible: true, opacity: 1,
     live: null, role: 'guest', allowed: true, ...change,

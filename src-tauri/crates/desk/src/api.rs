@@ -54,6 +54,8 @@ pub struct LayerInfo {
     pub bbox: Option<BBox>,
     /// Changes with every replacement; part of the tile address.
     pub version: u32,
+    /// Points and label points stand in the vector tiles: there are too many to come as one GeoJSON.
+    pub tiled: bool,
     #[cfg_attr(feature = "ts", ts(type = "string | null"))]
     pub as_of: Option<Timestamp>,
     pub freshness: Freshness,

@@ -84,6 +84,7 @@ impl Desk {
             features: if allowed { stored.map_or(0, |stored| stored.features) } else { 0 },
             bbox: if allowed { stored.and_then(|stored| stored.bbox) } else { None },
             version: layer.version(),
+            tiled: layer.tiled(),
             as_of: live.as_ref().and_then(|live| live.as_of).or(provenance.as_ref().map(|p| p.as_of)),
             freshness,
             sample: provenance.as_ref().is_some_and(|p| p.sample),

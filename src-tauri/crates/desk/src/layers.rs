@@ -20,6 +20,9 @@ pub struct Layer {
     names: Arc<OnceLock<Names>>,
 }
 
+/// So many features travel as one GeoJSON: some 3 MB.
+const WHOLE_FEATURES: u64 = 20_000;
+
 /// The fields whose values tiles carry.
 pub fn tile_fields(spec: &LayerSpec) -> Vec<String> {
     spec.fields.iter().filter(|field| field.label).map(|field| field.name.clone()).collect()
@@ -43,6 +46,12 @@ impl Layer {
             let named = |ordinal| Some((ordinal, self.written_name(ordinal)?));
             if self.spec.search { self.picture.ordinals().filter_map(named).collect() } else { Names::default() }
         })
+    }
+
+    /// More features than a map should hold as one GeoJSON: their points and names come with the tiles. What has live
+    /// values never does: its symbols change one by one.
+    pub fn tiled(&self) -> bool {
+        self.spec.live_source.is_none() && self.stored.as_ref().is_some_and(|stored| stored.features > WHOLE_FEATURES)
     }
 
     /// The same content with a newer record: the cache only noted that it was looked at.

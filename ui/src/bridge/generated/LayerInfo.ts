@@ -19,7 +19,11 @@ export type LayerInfo = { id: LayerId, kind: LayerKind, group: string, title: Ti
 /**
  * Changes with every replacement; part of the tile address.
  */
-version: number, as_of: string | null, freshness: Freshness, sample: boolean, practice: boolean, 
+version: number, 
+/**
+ * Points and label points stand in the vector tiles: there are too many to come as one GeoJSON.
+ */
+tiled: boolean, as_of: string | null, freshness: Freshness, sample: boolean, practice: boolean, 
 /**
  * The source's id, `profile`, or an imported file's name.
  */
