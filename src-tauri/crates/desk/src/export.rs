@@ -3,7 +3,9 @@
 use crate::Desk;
 use crate::api::Failure;
 use model::{BBox, Feature, LayerId};
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use store::{LayerSchema, StoreError};
 
 #[derive(Clone, Debug, Default)]
@@ -82,28 +84,67 @@ impl Desk {
         let Some(bbox) = layer.picture.bbox() else {
             return Err(self.failure("empty_layer", [("layer", id.as_str())]));
         };
-        let ranges: Vec<(u8, [u32; 4])> = (low..=high).map(|z| (z, crate::tiles::tile_range(z, bbox))).collect();
-        let total = ranges.iter().map(|(_, [x0, y0, x1, y1])| u64::from(x1 - x0 + 1) * u64::from(y1 - y0 + 1)).sum();
         let failed = |error: &sources::WriteError| crate::failures::write(self.language(), error);
         let title = &layer.spec.title.vi;
         let fields = crate::layers::tile_fields(&layer.spec);
         let mut archive = sources::TileArchive::create(file, id.as_str(), title, bbox, (low, high), &fields)
             .map_err(|error| failed(&error))?;
         let mut done = 0;
-        for (z, [x0, y0, x1, y1]) in ranges {
-            for x in x0..=x1 {
-                for y in y0..=y1 {
-                    if let Some(bytes) = layer.picture.tile(z, x, y) {
-                        archive.add(z, x, y, &bytes).map_err(|error| failed(&error))?;
+        let total = (low..=high).map(|z| tile_count(crate::tiles::tile_range(z, bbox))).sum();
+        for z in low..=high {
+            let mut places = places_of(z, bbox);
+            places.sort_unstable();
+            for batch in places.chunks(BATCH) {
+                let Some(tiles) = made(&layer.picture, z, batch) else {
+                    let at = [("layer", id.as_str()), ("file", &file.to_string_lossy())];
+                    return Err(self.failure("tile_failed", at));
+                };
+                for ((_, x, y), bytes) in batch.iter().zip(tiles) {
+                    if let Some(bytes) = bytes {
+                        archive.add(z, *x, *y, &bytes).map_err(|error| failed(&error))?;
                     }
-                    done += 1;
-                    if done % 64 == 0 && !progress(done, total) {
-                        return Err(self.failure("cancelled", [("file", file.to_string_lossy().as_ref())]));
-                    }
+                }
+                done += batch.len() as u64;
+                if !progress(done, total) {
+                    return Err(self.failure("cancelled", [("file", file.to_string_lossy().as_ref())]));
                 }
             }
         }
-        progress(total, total);
         archive.finish().map_err(|error| failed(&error))
     }
+}
+
+/// Tiles between two looks at whether to go on.
+const BATCH: usize = 256;
+
+fn tile_count([x0, y0, x1, y1]: [u32; 4]) -> u64 {
+    u64::from(x1 - x0 + 1) * u64::from(y1 - y0 + 1)
+}
+
+/// Order in the archive, x, y.
+fn places_of(z: u8, bbox: BBox) -> Vec<(u64, u32, u32)> {
+    let [x0, y0, x1, y1] = crate::tiles::tile_range(z, bbox);
+    let all = (x0..=x1).flat_map(|x| (y0..=y1).map(move |y| (x, y)));
+    all.filter_map(|(x, y)| Some((sources::TileArchive::order(z, x, y)?, x, y))).collect()
+}
+
+/// Compressed tiles in the order of the batch, made on all cores; `None` when one could not be made.
+fn made(picture: &spatial::LayerPicture, z: u8, batch: &[(u64, u32, u32)]) -> Option<Vec<Option<Vec<u8>>>> {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let next = AtomicUsize::new(0);
+    let make = || {
+        let mut own = Vec::new();
+        while let Some((_, x, y)) = batch.get(next.fetch_add(1, Ordering::Relaxed)).copied() {
+            let tile = picture.tile(z, x, y).and_then(|mvt| sources::TileArchive::compress(&mvt).ok());
+            own.push(((x, y), tile));
+        }
+        own
+    };
+    let mut tiles: HashMap<(u32, u32), Option<Vec<u8>>> = HashMap::with_capacity(batch.len());
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(make)).collect();
+        // A worker that panicked has lost its tiles: better no archive than one with holes.
+        workers.into_iter().try_for_each(|worker| worker.join().map(|own| tiles.extend(own)).ok())
+    })?;
+    Some(batch.iter().map(|(_, x, y)| tiles.remove(&(*x, *y)).flatten()).collect())
 }

@@ -1,11 +1,25 @@
 //! Vector tiles as one PMTiles file (version 3).
 
 use crate::out::{Temporary, WriteError};
+use flate2::write::GzEncoder;
 use model::BBox;
-use pmtiles::{Compression, PmTilesStreamWriter, PmTilesWriter, TileCoord, TileType};
+use pmtiles::{Compression, Compressor, PmTilesStreamWriter, PmTilesWriter, PmtResult, TileCoord, TileId, TileType};
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+
+/// What is handed over is gzip already: compressing is most of the work, and several threads can share it.
+struct Gzipped;
+
+impl Compressor for Gzipped {
+    fn compression(&self) -> Compression {
+        Compression::Gzip
+    }
+
+    fn compress(&self, f: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>, writer: &mut dyn Write) -> PmtResult<()> {
+        Ok(f(writer)?)
+    }
+}
 
 /// A PMTiles file being written: beside its place, renamed when it is whole.
 pub struct TileArchive {
@@ -44,7 +58,7 @@ impl TileArchive {
             "vector_layers": [{"id": layer, "fields": types, "minzoom": zooms.0, "maxzoom": zooms.1}],
         });
         let writer = PmTilesWriter::new(TileType::Mvt)
-            .tile_compression(Compression::Gzip)
+            .tile_codec(Gzipped)
             .min_zoom(zooms.0)
             .max_zoom(zooms.1)
             .bounds(bbox.west, bbox.south, bbox.east, bbox.north)
@@ -56,13 +70,29 @@ impl TileArchive {
         Ok(Self { path: path.to_owned(), temporary, writer, tiles: 0 })
     }
 
-    /// Adds a tile's MVT bytes.
+    /// A tile's place in the archive's order (Hilbert curve within a zoom): tiles that come in it can be read in runs.
+    /// `None` for an address that is none.
+    pub fn order(z: u8, x: u32, y: u32) -> Option<u64> {
+        TileCoord::new(z, x, y).ok().map(|coord| TileId::from(coord).value())
+    }
+
+    /// A tile's MVT bytes as [`TileArchive::add`] takes them.
+    ///
+    /// # Errors
+    /// None that a buffer in memory gives.
+    pub fn compress(mvt: &[u8]) -> io::Result<Vec<u8>> {
+        let mut encoder = GzEncoder::new(Vec::with_capacity(mvt.len() / 2), flate2::Compression::default());
+        encoder.write_all(mvt)?;
+        encoder.finish()
+    }
+
+    /// Adds a compressed tile.
     ///
     /// # Errors
     /// [`WriteError`] when the disk is full or the address is none.
-    pub fn add(&mut self, z: u8, x: u32, y: u32, mvt: &[u8]) -> Result<(), WriteError> {
+    pub fn add(&mut self, z: u8, x: u32, y: u32, gzip: &[u8]) -> Result<(), WriteError> {
         let coord = TileCoord::new(z, x, y).map_err(|error| wrong(&self.path, &error))?;
-        self.writer.add_tile(coord, mvt).map_err(|error| wrong(&self.path, &error))?;
+        self.writer.add_tile(coord, gzip).map_err(|error| wrong(&self.path, &error))?;
         self.tiles += 1;
         Ok(())
     }
