@@ -141,10 +141,10 @@ fn made(picture: &spatial::LayerPicture, z: u8, batch: &[(u64, u32, u32)]) -> Op
         own
     };
     let mut tiles: HashMap<(u32, u32), Option<Vec<u8>>> = HashMap::with_capacity(batch.len());
-    std::thread::scope(|scope| {
+    let whole = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(make)).collect();
         // A worker that panicked has lost its tiles: better no archive than one with holes.
-        workers.into_iter().try_for_each(|worker| worker.join().map(|own| tiles.extend(own)).ok())
-    })?;
-    Some(batch.iter().map(|(_, x, y)| tiles.remove(&(*x, *y)).flatten()).collect())
+        workers.into_iter().fold(true, |whole, worker| worker.join().map(|own| tiles.extend(own)).is_ok() && whole)
+    });
+    whole.then(|| batch.iter().map(|(_, x, y)| tiles.remove(&(*x, *y)).flatten()).collect())
 }
