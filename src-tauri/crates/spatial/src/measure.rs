@@ -1,8 +1,10 @@
 //! Distances from one place to many: the ellipsoid's accuracy at the price of a chord.
 
+use crate::grid::{GridBox, PER_DEGREE, to_grid};
 use crate::plane::{Part, contains, parts, rings};
 use geo_types::{Coord, Geometry};
 use model::BBox;
+use std::cell::OnceCell;
 
 /// WGS84.
 const A_M: f64 = 6_378_137.0;
@@ -19,7 +21,8 @@ const CHORD_LIMIT_M: f64 = 50_000.0;
 /// A place from which distances are taken.
 pub(crate) struct Origin {
     pub at: Coord<f64>,
-    xyz: [f64; 3],
+    /// Earth-centred, once something far is measured.
+    xyz: OnceCell<[f64; 3]>,
     sin_lat: f64,
     pub cos_lat: f64,
     /// Radius of the parallel and height above the equator's plane, metres.
@@ -31,6 +34,33 @@ pub(crate) struct Origin {
     parallel: [f64; 3],
     /// Rise of a parallel against the tangent plane: N sin φ cos φ / 2, metres per rad².
     sag_m: f64,
+}
+
+/// The plane of degrees around an origin, stretched to metres along both axes as at the origin: single precision, over
+/// whole grid steps, with a bound on how far it is off.
+pub(crate) struct Flat {
+    /// The origin's cell.
+    pub x: i32,
+    pub y: i32,
+    /// Metres per grid step.
+    pub east: f32,
+    pub north: f32,
+    tan: f32,
+}
+
+impl Flat {
+    /// Up to this distance in metres the plane may be used.
+    pub const REACH_M: f32 = 50_000.0;
+
+    /// Where the true distance lies for a flat one of `d` metres, and the other way round: within so many metres of it.
+    ///
+    /// Second order: x and y of a geodesic differ from the stretched degrees by x θ tan φ and x² tan φ / 2R, together by
+    /// at most 0.19 d tan φ · d/R along the line; the rest is the third order, half a float's last place, and one grid
+    /// step at both ends. Each term stands here at more than twice its size.
+    pub fn slack(&self, d: f32) -> f32 {
+        let angle = d / 6.3e6;
+        d * (angle * (0.5 * self.tan + 0.01 + angle * (1.0 + self.tan * self.tan)) + 1e-6) + 0.04
+    }
 }
 
 /// The nearest place so far: on a segment, at a fraction of it.
@@ -90,7 +120,7 @@ impl Origin {
         // d(N cos φ)/dφ = −M sin φ exactly; the next derivative to first order in e².
         Self {
             at,
-            xyz: earth_centred(at),
+            xyz: OnceCell::new(),
             sin_lat: sin,
             cos_lat: cos.max(0.0),
             meridian_place: [n * cos, n * (1.0 - E2) * sin],
@@ -122,7 +152,8 @@ impl Origin {
             return bend(chord2, self.radii, north * self.radii[0], east * parallel);
         }
         let [x, y, z] = earth_centred(to);
-        let [dx, dy, dz] = [x - self.xyz[0], y - self.xyz[1], z - self.xyz[2]];
+        let own = self.xyz.get_or_init(|| earth_centred(self.at));
+        let [dx, dy, dz] = [x - own[0], y - own[1], z - own[2]];
         arc_m(dx * dx + dy * dy + dz * dz, self.at, to)
     }
 
@@ -139,6 +170,21 @@ impl Origin {
         } else {
             BBox { west: -180.0, south, east: 180.0, north }
         }
+    }
+
+    /// The plane for quick looks at an index with these bounds; `None` near the poles and the date line, or where the
+    /// other end of the index is half the world away.
+    pub fn flat(&self, bounds: GridBox) -> Option<Flat> {
+        let [x, y] = [to_grid(self.at.x), to_grid(self.at.y)];
+        let fits = |a: i32, b: i32| a.checked_sub(b).is_some();
+        let near = fits(bounds[0], x) && fits(bounds[2], x) && fits(bounds[1], y) && fits(bounds[3], y);
+        if !near || self.at.x.abs() > 178.0 || self.at.y.abs() > 60.0 {
+            return None;
+        }
+        let step = (1.0 / PER_DEGREE).to_radians();
+        let [east, north, tan] = [self.parallel[0] * step, self.meridian[0] * step, self.sin_lat / self.cos_lat];
+        #[allow(clippy::cast_possible_truncation)]
+        Some(Flat { x, y, east: east as f32, north: north as f32, tan: tan.abs() as f32 })
     }
 
     /// A local plane in metres; only used to pick the nearest place on a line, whose distance is then taken properly.
@@ -247,6 +293,16 @@ mod tests {
             let (a, b) = (Coord { x, y }, Coord { x: x + dx, y: (y + dy).clamp(-90.0, 90.0) });
             let (ours, karney) = (Origin::new(a).distance_m(b), geodesy::distance_m(a, b));
             prop_assert!((ours - karney).abs() < 1e-4, "{ours} {karney}");
+        }
+
+        #[test]
+        fn the_flat_distance_is_off_by_less_than_it_says(x in -177.0..177.0_f64, y in -60.0..60.0_f64, turn in 0.0..6.3_f64, size in prop_oneof![Just(1e-6), Just(1e-3), Just(0.01), Just(0.1), Just(0.4)]) {
+            let a = Coord { x, y };
+            let b = Coord { x: x + size * turn.cos() / y.to_radians().cos(), y: y + size * turn.sin() };
+            let flat = Origin::new(a).flat([to_grid(b.x), to_grid(b.y), to_grid(b.x), to_grid(b.y)]).unwrap();
+            let (dx, dy) = ((to_grid(b.x) - flat.x) as f32 * flat.east, (to_grid(b.y) - flat.y) as f32 * flat.north);
+            let (d, truth) = ((dx * dx + dy * dy).sqrt(), geodesy::distance_m(a, b));
+            prop_assert!((f64::from(d) - truth).abs() < f64::from(flat.slack(d)) / 1.5, "{d} {truth} {}", flat.slack(d));
         }
 
         #[test]

@@ -1,28 +1,32 @@
 //! The questions asked of a layer's picture: what meets a box, what lies at a place, what is near.
 
-use crate::grid::grid_box;
+use crate::grid::{grid_box, to_grid};
 use crate::measure::Origin;
-use crate::nearest::nearest;
+use crate::nearest::{nearest, nearest_points, points_within};
+use crate::packed::{Met, NODE, PackedIndex, Sink, bits, mask, push_some};
 use crate::picture::LayerPicture;
 use crate::plane::{Part, contains, meets_box, parts, polygon_area};
 use geo_types::{Coord, Geometry};
 use model::{BBox, geometry_bbox};
-use std::cell::RefCell;
 use std::ops::Range;
 
 impl LayerPicture {
     /// Ordinals of the features that have a point in common with the box (degrees, edges included), in index order: near
     /// ones stand near each other.
     pub fn within_bbox(&self, bbox: BBox) -> Vec<u32> {
-        let order = self.index.order();
-        let hits = RefCell::new(Vec::new());
-        let inside = |places: Range<usize>| hits.borrow_mut().extend_from_slice(&order[places]);
-        self.index.search_places(&grid_box(&bbox), inside, |place| {
-            if self.meets(place, &bbox) {
-                hits.borrow_mut().push(order[place]);
-            }
-        });
-        hits.into_inner()
+        let mut sink = Meeting { picture: self, bbox, pieces: self.pieces(), hits: Vec::with_capacity(64) };
+        self.index.walk(&grid_box(&bbox), &mut sink);
+        sink.hits
+    }
+
+    /// By place: 1 where the feature is in one piece, padded to whole leaves.
+    fn pieces(&self) -> &[u8] {
+        self.index.notes.get_or_init(|| {
+            let note = |ordinal: &u32| u8::from(in_one_piece(&self.features[*ordinal as usize].geometry));
+            let mut notes: Vec<u8> = self.index.order().iter().map(note).collect();
+            notes.resize(notes.len().next_multiple_of(NODE), 0);
+            notes
+        })
     }
 
     fn meets(&self, place: usize, bbox: &BBox) -> bool {
@@ -35,42 +39,98 @@ impl LayerPicture {
         wholly || (own.intersects(bbox) && meets_box(geometry, bbox))
     }
 
-    /// Everything within a distance, in index order, with its distance in metres.
-    fn circle(&self, origin: &Origin, within_m: f64) -> Vec<(u32, f64)> {
-        let order = self.index.order();
-        let hits = RefCell::new(Vec::new());
-        let measure = |place: usize| {
-            let distance_m = self.distance_m(origin, place, order[place], within_m);
-            if distance_m <= within_m {
-                hits.borrow_mut().push((order[place], distance_m));
-            }
-        };
-        let around = grid_box(&origin.around(within_m));
-        self.index.search_places(&around, |places| places.for_each(measure), measure);
-        hits.into_inner()
+    /// Ordinals of the features at most `radius_m` metres (geodesic) from a place, in index order.
+    pub fn within_radius(&self, from: Coord<f64>, radius_m: f64) -> Vec<u32> {
+        if !(from.x.is_finite() && from.y.is_finite() && radius_m >= 0.0) {
+            return Vec::new();
+        }
+        let origin = Origin::new(from);
+        let mut sink = Ordinals { order: self.index.order(), hits: Vec::with_capacity(64) };
+        if !self.points.is_empty() && points_within(&self.index, &self.points, &origin, radius_m, &mut sink) {
+            return sink.hits;
+        }
+        self.circle(&origin, radius_m.max(f64::MIN_POSITIVE)).into_iter().map(|(ordinal, _)| ordinal).collect()
     }
 
-    fn distance_m(&self, origin: &Origin, place: usize, ordinal: u32, within_m: f64) -> f64 {
-        if let Some(c) = self.points.get(place) {
-            return origin.distance_m(*c);
+    /// Everything within a distance, in index order, with its distance in metres.
+    fn circle(&self, origin: &Origin, within_m: f64) -> Vec<(u32, f64)> {
+        if !self.points.is_empty() {
+            let mut sink = Measured { index: &self.index, points: &self.points, origin, hits: Vec::with_capacity(64) };
+            if points_within(&self.index, &self.points, origin, within_m, &mut sink) {
+                return sink.hits;
+            }
         }
-        let geometry = &self.features[ordinal as usize].geometry;
-        if within_m > 0.0 { origin.geometry_distance_m(geometry) } else { touch(geometry, origin.at) }
+        let order = self.index.order();
+        let mut places = Vec::new();
+        self.index.walk(&grid_box(&origin.around(within_m)), &mut Places(&mut places));
+        let measured = places.into_iter().map(|place| (order[place], self.distance_m(origin, place, order[place])));
+        measured.filter(|(_, distance_m)| *distance_m <= within_m).collect()
+    }
+
+    fn distance_m(&self, origin: &Origin, place: usize, ordinal: u32) -> f64 {
+        match self.points.get(place) {
+            Some(c) => origin.distance_m(*c),
+            None => origin.geometry_distance_m(&self.features[ordinal as usize].geometry),
+        }
+    }
+
+    /// Calls `f` with every feature that has a part exactly at the place; borders of polygons are half-open.
+    fn touching(&self, at: Coord<f64>, mut f: impl FnMut(u32)) {
+        self.index.stab([to_grid(at.x), to_grid(at.y)], &mut |place| {
+            let ordinal = self.index.order()[place];
+            let hit = match self.points.get(place) {
+                Some(c) => *c == at,
+                None => touches(&self.features[ordinal as usize].geometry, at),
+            };
+            if hit {
+                f(ordinal);
+            }
+        });
     }
 
     /// What lies at a place: polygons that contain it (0 m) and whatever comes within `tolerance_m` (metres), nearest
-    /// first, the smaller polygon first among equals.
+    /// first, the smaller polygon first among equals. Without a tolerance the borders of polygons are half-open: a place
+    /// on the border between two neighbours that share its vertices lies in exactly one of them.
     pub fn at(&self, at: Coord<f64>, tolerance_m: f64) -> Vec<(u32, f64)> {
         if !(at.x.is_finite() && at.y.is_finite()) {
             return Vec::new();
         }
-        let tolerance_m = tolerance_m.max(0.0);
-        let origin = Origin::new(at);
-        let area = |ordinal: u32| geometry_area(&self.features[ordinal as usize].geometry);
-        let hits = self.circle(&origin, tolerance_m).into_iter();
-        let mut hits: Vec<(f64, f64, u32)> = hits.map(|(ordinal, d)| (d, area(ordinal), ordinal)).collect();
-        hits.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));
-        hits.into_iter().map(|(distance_m, _, ordinal)| (ordinal, distance_m)).collect()
+        let mut hits = Vec::new();
+        if tolerance_m > 0.0 {
+            hits = self.circle(&Origin::new(at), tolerance_m);
+        } else {
+            self.touching(at, |ordinal| hits.push((ordinal, 0.0)));
+        }
+        if hits.len() > 1 {
+            let area =
+                |(ordinal, d): (u32, f64)| (d, geometry_area(&self.features[ordinal as usize].geometry), ordinal);
+            let mut sorted: Vec<(f64, f64, u32)> = hits.into_iter().map(area).collect();
+            sorted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));
+            return sorted.into_iter().map(|(distance_m, _, ordinal)| (ordinal, distance_m)).collect();
+        }
+        hits
+    }
+
+    /// The features at each of many places, as pairs of the place's number and the feature's ordinal, by place and then
+    /// ordinal. What lies at a place is as for [`LayerPicture::at`] without a tolerance. Places are visited along a curve,
+    /// so that a million of them cost a fraction of a million single questions.
+    pub fn join(&self, places: &[Coord<f64>]) -> Vec<[u32; 2]> {
+        const NONE: u32 = u32::MAX;
+        let Some(all) = self.bbox() else { return Vec::new() };
+        let mut first = vec![NONE; places.len()];
+        let mut more = Vec::new();
+        for (number, at) in along_a_curve(places, &all) {
+            self.touching(at, |ordinal| match &mut first[number as usize] {
+                free @ &mut NONE => *free = ordinal,
+                _ => more.push([number, ordinal]),
+            });
+        }
+        let mut pairs: Vec<[u32; 2]> = (0..).zip(first).filter(|(_, o)| *o != NONE).map(|(n, o)| [n, o]).collect();
+        if !more.is_empty() {
+            pairs.append(&mut more);
+            pairs.sort_unstable();
+        }
+        pairs
     }
 
     /// Features by geodesic distance in metres (0 inside polygons), nearest first, at most `within_m` away and at most `k`
@@ -88,16 +148,135 @@ impl LayerPicture {
                 hits
             }
             _ => {
-                let within_m = within_m.unwrap_or(f64::INFINITY);
-                let distance_m = |place, ordinal| self.distance_m(&origin, place, ordinal, f64::INFINITY);
-                nearest(&self.index, &origin, within_m, k.unwrap_or(usize::MAX), distance_m)
+                let (within_m, count) = (within_m.unwrap_or(f64::INFINITY), k.unwrap_or(usize::MAX));
+                if !self.points.is_empty()
+                    && let Some(found) = nearest_points(&self.index, &self.points, &origin, within_m, count)
+                {
+                    return found;
+                }
+                let distance_m = |place, ordinal| self.distance_m(&origin, place, ordinal);
+                nearest(&self.index, &origin, within_m, count, distance_m)
             }
         }
     }
 }
 
-/// Distance with no tolerance: 0 where the polygon contains the place or the point is it, else infinite.
-fn touch(geometry: &Geometry<f64>, at: Coord<f64>) -> f64 {
+/// The sink of [`LayerPicture::within_bbox`].
+struct Meeting<'a> {
+    picture: &'a LayerPicture,
+    bbox: BBox,
+    pieces: &'a [u8],
+    hits: Vec<u32>,
+}
+
+impl Sink for Meeting<'_> {
+    fn inside(&mut self, places: Range<usize>) {
+        self.hits.extend_from_slice(&self.picture.index.order()[places]);
+    }
+
+    /// A feature in one piece whose box lies between two opposite sides of the query and reaches into it cannot pass it
+    /// by: it comes to its box's other two sides.
+    fn leaf(&mut self, met: Met) {
+        let pieces = self.pieces[met.first..].first_chunk::<NODE>().map_or(0, mask);
+        let mut hits = met.between & pieces;
+        for child in bits(met.meets & !hits) {
+            hits |= u32::from(self.picture.meets(met.first + child as usize, &self.bbox)) << child;
+        }
+        push_some(&mut self.hits, &self.picture.index.order()[met.first..], hits);
+    }
+}
+
+/// Gathers the ordinals of all that was met.
+struct Ordinals<'a> {
+    order: &'a [u32],
+    hits: Vec<u32>,
+}
+
+impl Sink for Ordinals<'_> {
+    fn inside(&mut self, places: Range<usize>) {
+        self.hits.extend_from_slice(&self.order[places]);
+    }
+
+    fn leaf(&mut self, met: Met) {
+        push_some(&mut self.hits, &self.order[met.first..], met.meets);
+    }
+}
+
+/// Gathers the places of all that was met.
+struct Places<'a>(&'a mut Vec<usize>);
+
+impl Sink for Places<'_> {
+    fn inside(&mut self, places: Range<usize>) {
+        self.0.extend(places);
+    }
+
+    fn leaf(&mut self, met: Met) {
+        self.0.extend(bits(met.meets).map(|child| met.first + child as usize));
+    }
+}
+
+/// Gathers ordinals with the distances of their points.
+struct Measured<'a> {
+    index: &'a PackedIndex,
+    points: &'a [Coord<f64>],
+    origin: &'a Origin,
+    hits: Vec<(u32, f64)>,
+}
+
+impl Sink for Measured<'_> {
+    fn inside(&mut self, places: Range<usize>) {
+        let all = self.index.order()[places.clone()].iter().zip(&self.points[places]);
+        self.hits.extend(all.map(|(ordinal, c)| (*ordinal, self.origin.distance_m(*c))));
+    }
+
+    fn leaf(&mut self, met: Met) {
+        for child in bits(met.meets) {
+            let place = met.first + child as usize;
+            self.hits.push((self.index.order()[place], self.origin.distance_m(self.points[place])));
+        }
+    }
+}
+
+/// Whether one can walk from any part of it to any other without leaving it.
+fn in_one_piece(geometry: &Geometry<f64>) -> bool {
+    match geometry {
+        Geometry::MultiPoint(m) => m.0.len() == 1,
+        Geometry::MultiLineString(m) => m.0.len() == 1,
+        Geometry::MultiPolygon(m) => m.0.len() == 1,
+        Geometry::GeometryCollection(_) => false,
+        _ => true,
+    }
+}
+
+/// The finite places within the bounds with their numbers, in Morton order.
+fn along_a_curve<'a>(places: &'a [Coord<f64>], bounds: &BBox) -> impl Iterator<Item = (u32, Coord<f64>)> + use<'a> {
+    const SIDE: f64 = 65_535.0;
+    let scale = |low: f64, high: f64| SIDE / (high - low).max(1e-9);
+    let (x_scale, y_scale) = (scale(bounds.west, bounds.east), scale(bounds.south, bounds.north));
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let key = |c: &Coord<f64>| {
+        spread(((c.x - bounds.west) * x_scale) as u16) | spread(((c.y - bounds.south) * y_scale) as u16) << 1
+    };
+    let within = (0..u32::MAX).zip(places).filter(|(_, c)| bounds.contains(c.x, c.y));
+    let mut keys: Vec<u64> = within.map(|(number, c)| u64::from(key(c)) << 32 | u64::from(number)).collect();
+    keys.sort_unstable();
+    #[allow(clippy::cast_possible_truncation)]
+    keys.into_iter().map(|key| (key as u32, places[key as u32 as usize]))
+}
+
+/// A zero after every bit.
+fn spread(v: u16) -> u32 {
+    let mut v = u32::from(v);
+    for (shift, keep) in [(8, 0x00ff_00ff), (4, 0x0f0f_0f0f), (2, 0x3333_3333), (1, 0x5555_5555)] {
+        v = (v | v << shift) & keep;
+    }
+    v
+}
+
+fn touches(geometry: &Geometry<f64>, at: Coord<f64>) -> bool {
+    if let Geometry::Polygon(p) = geometry {
+        return contains(p, at);
+    }
     let mut hit = false;
     parts(geometry, &mut |part| {
         hit = hit
@@ -107,7 +286,7 @@ fn touch(geometry: &Geometry<f64>, at: Coord<f64>) -> f64 {
                 Part::Polygon(p) => contains(p, at),
             };
     });
-    if hit { 0.0 } else { f64::INFINITY }
+    hit
 }
 
 fn geometry_area(geometry: &Geometry<f64>) -> f64 {
