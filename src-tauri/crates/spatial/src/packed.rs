@@ -1,6 +1,7 @@
 //! The packed index: an R-tree in flat arrays, sixteen children a node, one array per bound, packed by median splits.
 
 use crate::grid::{GridBox, NOWHERE, grid_box};
+use crate::plane::Outline;
 use model::BBox;
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -176,6 +177,14 @@ pub(crate) trait Sink {
     fn leaf(&mut self, met: Met);
 }
 
+/// By place in index order, padded to whole leaves.
+#[derive(Clone, Debug)]
+pub(crate) struct Notes {
+    /// 1 where the feature is in one piece.
+    pub pieces: Vec<u8>,
+    pub outlines: Vec<Outline>,
+}
+
 /// A static index over boxes. Queries never allocate but for their answer.
 #[derive(Clone, Debug, Default)]
 pub struct PackedIndex {
@@ -186,8 +195,8 @@ pub struct PackedIndex {
     nodes: Vec<Node>,
     /// Where each of those levels starts in `nodes`.
     starts: Vec<u32>,
-    /// By place: what the questions need to know of a feature without a look at it. Filled at the first question.
-    pub(crate) notes: OnceLock<Vec<u8>>,
+    /// What the questions need to know of features without a look at them. Filled at the first question.
+    pub(crate) notes: OnceLock<Notes>,
 }
 
 impl PackedIndex {
@@ -421,6 +430,21 @@ impl PackedIndex {
             }
             (Leaves::Boxes(nodes), 0) => nodes[at as usize].clone(),
             _ => self.upper(level as usize - 1, at as usize).clone(),
+        }
+    }
+
+    /// The box at a place in index order.
+    pub(crate) fn grid_box(&self, place: usize) -> GridBox {
+        let (at, child) = (place / NODE, place % NODE);
+        match &self.leaves {
+            Leaves::Cells(cells) => {
+                let (x, y) = (cells[at].x[child], cells[at].y[child]);
+                [x, y, x, y]
+            }
+            Leaves::Boxes(nodes) => {
+                let node = &nodes[at];
+                [node.west[child], node.south[child], node.east[child], node.north[child]]
+            }
         }
     }
 

@@ -1,5 +1,7 @@
-//! Exact questions in the plane of degrees: inside a polygon, across a box.
+//! Exact questions in the plane of degrees: inside a polygon, across a box. And the outline of a geometry in eight bytes,
+//! which answers most of them without a look at the geometry.
 
+use crate::grid::{GridBox, to_grid};
 use geo_types::{Coord, Geometry, LineString, Polygon};
 use model::BBox;
 
@@ -98,9 +100,83 @@ fn segment_meets_box(p: Coord<f64>, q: Coord<f64>, b: &BBox) -> bool {
     !(sides.iter().all(|s| *s > 0.0) || sides.iter().all(|s| *s < 0.0))
 }
 
+/// What can be said of a geometry within its box in eight bytes: where it touches the box's sides, and how much of the
+/// corners it leaves free. Says only what is certain.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Outline {
+    /// For west, south, east, north: along the side, in 256ths from the box's low end, where a vertex lies on it.
+    touch: [u8; 4],
+    /// For the corners south-west, south-east, north-west, north-east: the share of width and height, added up, in 128ths,
+    /// that must be gone from the corner before anything of the geometry comes.
+    free: [u8; 4],
+}
+
+impl Outline {
+    /// `around` is the geometry's box, and `coords` calls back with every vertex.
+    pub fn new(around: &GridBox, coords: impl Fn(&mut dyn FnMut(Coord<f64>))) -> Self {
+        let [west, south, east, north] = around.map(f64::from);
+        let (x_scale, y_scale) = ((east - west).max(1.0).recip(), (north - south).max(1.0).recip());
+        let mut extremes = [(f64::INFINITY, 0.0); 4];
+        let mut free = [f64::INFINITY; 4];
+        coords(&mut |c| {
+            let x = (f64::from(to_grid(c.x)) - west) * x_scale;
+            let y = (f64::from(to_grid(c.y)) - south) * y_scale;
+            for (extreme, (out, along)) in extremes.iter_mut().zip([(c.x, y), (c.y, x), (-c.x, y), (-c.y, x)]) {
+                if out < extreme.0 {
+                    *extreme = (out, along);
+                }
+            }
+            for (free, gone) in free.iter_mut().zip([x + y, 1.0 - x + y, 1.0 + x - y, 2.0 - x - y]) {
+                *free = free.min(gone);
+            }
+        });
+        // Saturating casts; what is infinite for want of a vertex is never asked for.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        Self { touch: extremes.map(|e| (e.1 * 256.0) as u8), free: free.map(|f| (f * 128.0) as u8) }
+    }
+
+    /// `Some` where it is certain that geometry and query have a point in common, or that they have none.
+    pub fn meets(&self, around: &GridBox, query: &GridBox) -> Option<bool> {
+        let [west, south, east, north] = around.map(i64::from);
+        let [q_west, q_south, q_east, q_north] = query.map(i64::from);
+        let (width, height) = (east - west, north - south);
+        // A vertex between two places of a side; a step is added for the rounding at either end.
+        let between = |at: u8, low: i64, length: i64, from: i64, to: i64| {
+            from < low + (length * i64::from(at) >> 8) - 1 && low + (length * (i64::from(at) + 1) >> 8) + 2 < to
+        };
+        let [at_west, at_south, at_east, at_north] = self.touch;
+        let (x, y) = (|v: i64| q_west < v && v < q_east, |v: i64| q_south < v && v < q_north);
+        if (x(west) && between(at_west, south, height, q_south, q_north))
+            | (x(east) && between(at_east, south, height, q_south, q_north))
+            | (y(south) && between(at_south, west, width, q_west, q_east))
+            | (y(north) && between(at_north, west, width, q_west, q_east))
+        {
+            return Some(true);
+        }
+        self.misses(around, query).then_some(false)
+    }
+
+    /// Whether it is certain that geometry and query have no point in common.
+    pub fn misses(&self, around: &GridBox, query: &GridBox) -> bool {
+        let [west, south, east, north] = around.map(f64::from);
+        let [q_west, q_south, q_east, q_north] = query.map(f64::from);
+        let (width, height) = ((east - west).max(1.0), (north - south).max(1.0));
+        // Three steps for the rounding of the vertices, the query and the box.
+        let (from_west, from_east) = (q_east - west + 3.0, east - q_west + 3.0);
+        let (from_south, from_north) = (q_north - south + 3.0, north - q_south + 3.0);
+        let area = width * height / 128.0;
+        let [south_west, south_east, north_west, north_east] = self.free.map(|f| f64::from(f) * area);
+        (from_west * height + from_south * width < south_west)
+            | (from_east * height + from_south * width < south_east)
+            | (from_west * height + from_north * width < north_west)
+            | (from_east * height + from_north * width < north_east)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grid::grid_box;
     use geo_types::{line_string, polygon};
     use proptest::prelude::*;
 
@@ -133,6 +209,21 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn an_outline_says_only_what_is_true(
+            ring in proptest::collection::vec((0.0..1.0_f64, 0.0..1.0_f64), 1..7), x in -0.5..1.5_f64, y in -0.5..1.5_f64,
+            w in 0.0..1.5_f64, h in 0.0..1.5_f64, size in prop_oneof![Just(1e-6), Just(1e-4), Just(1.0), Just(100.0)], area in any::<bool>()
+        ) {
+            let line = LineString(ring.iter().map(|(x, y)| Coord { x: x * size, y: y * size }).collect());
+            let geometry: Geometry<f64> = if area { Polygon::new(line, vec![]).into() } else { line.into() };
+            let around = grid_box(&model::geometry_bbox(&geometry));
+            let outline = Outline::new(&around, |f| model::visit_coords(&geometry, &mut |c| f(c)));
+            let query = BBox { west: x * size, south: y * size, east: (x + w) * size, north: (y + h) * size };
+            if let Some(meets) = outline.meets(&around, &grid_box(&query)) {
+                prop_assert_eq!(meets, meets_box(&geometry, &query));
+            }
+        }
+
         #[test]
         fn every_point_lies_in_exactly_one_of_two_neighbours(
             border in proptest::collection::vec(-1.0..1.0_f64, 1..20), x in -4.9..4.9_f64, y in 0.0..1.0_f64, on in any::<bool>()

@@ -1,42 +1,45 @@
 //! The questions asked of a layer's picture: what meets a box, what lies at a place, what is near.
 
-use crate::grid::{grid_box, to_grid};
+use crate::grid::{GridBox, grid_box, to_grid};
 use crate::measure::Origin;
 use crate::nearest::{nearest, nearest_points, points_within};
-use crate::packed::{Met, NODE, PackedIndex, Sink, bits, mask, push_some};
+use crate::packed::{Met, NODE, Notes, PackedIndex, Sink, bits, mask, push_some};
 use crate::picture::LayerPicture;
-use crate::plane::{Part, contains, meets_box, parts, polygon_area};
+use crate::plane::{Outline, Part, contains, meets_box, parts, polygon_area};
 use geo_types::{Coord, Geometry};
-use model::{BBox, geometry_bbox};
+use model::{BBox, visit_coords};
 use std::ops::Range;
 
 impl LayerPicture {
     /// Ordinals of the features that have a point in common with the box (degrees, edges included), in index order: near
     /// ones stand near each other.
     pub fn within_bbox(&self, bbox: BBox) -> Vec<u32> {
-        let mut sink = Meeting { picture: self, bbox, pieces: self.pieces(), hits: Vec::with_capacity(64) };
-        self.index.walk(&grid_box(&bbox), &mut sink);
+        let query = grid_box(&bbox);
+        let mut sink = Meeting { picture: self, bbox, query, notes: self.notes(), hits: Vec::with_capacity(64) };
+        self.index.walk(&query, &mut sink);
         sink.hits
     }
 
-    /// By place: 1 where the feature is in one piece, padded to whole leaves.
-    fn pieces(&self) -> &[u8] {
-        self.index.notes.get_or_init(|| {
-            let note = |ordinal: &u32| u8::from(in_one_piece(&self.features[*ordinal as usize].geometry));
-            let mut notes: Vec<u8> = self.index.order().iter().map(note).collect();
-            notes.resize(notes.len().next_multiple_of(NODE), 0);
-            notes
-        })
+    /// Works out what the first question would have to, at about a microsecond for ten vertices.
+    pub fn prepare(&self) {
+        self.notes();
     }
 
-    fn meets(&self, place: usize, bbox: &BBox) -> bool {
-        if let Some(c) = self.points.get(place) {
-            return bbox.contains(c.x, c.y);
-        }
-        let geometry = &self.features[self.index.order()[place] as usize].geometry;
-        let own = geometry_bbox(geometry);
-        let wholly = bbox.contains(own.west, own.south) && bbox.contains(own.east, own.north);
-        wholly || (own.intersects(bbox) && meets_box(geometry, bbox))
+    fn notes(&self) -> &Notes {
+        self.index.notes.get_or_init(|| {
+            if !self.points.is_empty() {
+                return Notes { pieces: Vec::new(), outlines: Vec::new() };
+            }
+            let (mut pieces, mut outlines) = (Vec::new(), Vec::new());
+            for (place, ordinal) in self.index.order().iter().enumerate() {
+                let geometry = &self.features[*ordinal as usize].geometry;
+                pieces.push(u8::from(in_one_piece(geometry)));
+                let outline = |f: &mut dyn FnMut(Coord<f64>)| visit_coords(geometry, &mut |c| f(c));
+                outlines.push(Outline::new(&self.index.grid_box(place), outline));
+            }
+            pieces.resize(pieces.len().next_multiple_of(NODE), 0);
+            Notes { pieces, outlines }
+        })
     }
 
     /// Ordinals of the features at most `radius_m` metres (geodesic) from a place, in index order.
@@ -76,11 +79,17 @@ impl LayerPicture {
 
     /// Calls `f` with every feature that has a part exactly at the place; borders of polygons are half-open.
     fn touching(&self, at: Coord<f64>, mut f: impl FnMut(u32)) {
-        self.index.stab([to_grid(at.x), to_grid(at.y)], &mut |place| {
+        let cell = [to_grid(at.x), to_grid(at.y)];
+        let query = [cell[0], cell[1], cell[0], cell[1]];
+        let notes = self.notes();
+        self.index.stab(cell, &mut |place| {
             let ordinal = self.index.order()[place];
             let hit = match self.points.get(place) {
                 Some(c) => *c == at,
-                None => touches(&self.features[ordinal as usize].geometry, at),
+                None => {
+                    !notes.outlines[place].misses(&self.index.grid_box(place), &query)
+                        && touches(&self.features[ordinal as usize].geometry, at)
+                }
             };
             if hit {
                 f(ordinal);
@@ -165,8 +174,23 @@ impl LayerPicture {
 struct Meeting<'a> {
     picture: &'a LayerPicture,
     bbox: BBox,
-    pieces: &'a [u8],
+    query: GridBox,
+    notes: &'a Notes,
     hits: Vec<u32>,
+}
+
+impl Meeting<'_> {
+    fn point(&self, place: usize) -> bool {
+        self.picture.points.get(place).is_some_and(|c| self.bbox.contains(c.x, c.y))
+    }
+
+    fn shape(&self, place: usize) -> bool {
+        let known = self.notes.outlines[place].meets(&self.picture.index.grid_box(place), &self.query);
+        known.unwrap_or_else(|| {
+            let ordinal = self.picture.index.order()[place];
+            meets_box(&self.picture.features[ordinal as usize].geometry, &self.bbox)
+        })
+    }
 }
 
 impl Sink for Meeting<'_> {
@@ -177,10 +201,16 @@ impl Sink for Meeting<'_> {
     /// A feature in one piece whose box lies between two opposite sides of the query and reaches into it cannot pass it
     /// by: it comes to its box's other two sides.
     fn leaf(&mut self, met: Met) {
-        let pieces = self.pieces[met.first..].first_chunk::<NODE>().map_or(0, mask);
-        let mut hits = met.between & pieces;
-        for child in bits(met.meets & !hits) {
-            hits |= u32::from(self.picture.meets(met.first + child as usize, &self.bbox)) << child;
+        let mut hits = met.between;
+        if self.picture.points.is_empty() {
+            hits &= self.notes.pieces[met.first..].first_chunk::<NODE>().map_or(0, mask);
+            for child in bits(met.meets & !hits) {
+                hits |= u32::from(self.shape(met.first + child as usize)) << child;
+            }
+        } else {
+            for child in bits(met.meets & !hits) {
+                hits |= u32::from(self.point(met.first + child as usize)) << child;
+            }
         }
         push_some(&mut self.hits, &self.picture.index.order()[met.first..], hits);
     }
