@@ -1,4 +1,4 @@
-//! Exact questions in the plane of degrees: inside a polygon, across a box. And the outline of a geometry in eight bytes,
+//! Exact questions in the plane of degrees: inside a polygon, across a box. And the outline of a geometry in sixteen bytes,
 //! which answers most of them without a look at the geometry.
 
 use crate::grid::{GridBox, to_grid};
@@ -100,76 +100,72 @@ fn segment_meets_box(p: Coord<f64>, q: Coord<f64>, b: &BBox) -> bool {
     !(sides.iter().all(|s| *s > 0.0) || sides.iter().all(|s| *s < 0.0))
 }
 
-/// What can be said of a geometry within its box in eight bytes: where it touches the box's sides, and how much of the
-/// corners it leaves free. Says only what is certain.
+/// Eight vertices of a geometry, the outermost to the west, south, east, north, south-west, south-east, north-west and
+/// north-east: 256ths of its box, from the south-west, rounded down. What they say is certain.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Outline {
-    /// For west, south, east, north: along the side, in 256ths from the box's low end, where a vertex lies on it.
-    touch: [u8; 4],
-    /// For the corners south-west, south-east, north-west, north-east: the share of width and height, added up, in 128ths,
-    /// that must be gone from the corner before anything of the geometry comes.
-    free: [u8; 4],
+    x: [u8; 8],
+    y: [u8; 8],
 }
 
 impl Outline {
     /// `around` is the geometry's box, and `coords` calls back with every vertex.
     pub fn new(around: &GridBox, coords: impl Fn(&mut dyn FnMut(Coord<f64>))) -> Self {
         let [west, south, east, north] = around.map(f64::from);
-        let (x_scale, y_scale) = ((east - west).max(1.0).recip(), (north - south).max(1.0).recip());
-        let mut extremes = [(f64::INFINITY, 0.0); 4];
-        let mut free = [f64::INFINITY; 4];
+        let (x_scale, y_scale) = (256.0 / (east - west).max(1.0), 256.0 / (north - south).max(1.0));
+        let mut outermost = [(f64::INFINITY, 0.0, 0.0); 8];
         coords(&mut |c| {
-            let x = (f64::from(to_grid(c.x)) - west) * x_scale;
-            let y = (f64::from(to_grid(c.y)) - south) * y_scale;
-            for (extreme, (out, along)) in extremes.iter_mut().zip([(c.x, y), (c.y, x), (-c.x, y), (-c.y, x)]) {
-                if out < extreme.0 {
-                    *extreme = (out, along);
+            let (x, y) = (f64::from(to_grid(c.x)) - west, f64::from(to_grid(c.y)) - south);
+            let (x, y) = (x * x_scale, y * y_scale);
+            for (best, order) in outermost.iter_mut().zip([x, y, -x, -y, x + y, y - x, x - y, -x - y]) {
+                if order < best.0 {
+                    *best = (order, x, y);
                 }
             }
-            for (free, gone) in free.iter_mut().zip([x + y, 1.0 - x + y, 1.0 + x - y, 2.0 - x - y]) {
-                *free = free.min(gone);
-            }
         });
-        // Saturating casts; what is infinite for want of a vertex is never asked for.
+        // Saturating casts.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        Self { touch: extremes.map(|e| (e.1 * 256.0) as u8), free: free.map(|f| (f * 128.0) as u8) }
+        Self { x: outermost.map(|(_, x, _)| x as u8), y: outermost.map(|(_, _, y)| y as u8) }
     }
 
     /// `Some` where it is certain that geometry and query have a point in common, or that they have none.
     pub fn meets(&self, around: &GridBox, query: &GridBox) -> Option<bool> {
-        let [west, south, east, north] = around.map(i64::from);
-        let [q_west, q_south, q_east, q_north] = query.map(i64::from);
-        let (width, height) = (east - west, north - south);
-        // A vertex between two places of a side; a step is added for the rounding at either end.
-        let between = |at: u8, low: i64, length: i64, from: i64, to: i64| {
-            from < low + (length * i64::from(at) >> 8) - 1 && low + (length * (i64::from(at) + 1) >> 8) + 2 < to
-        };
-        let [at_west, at_south, at_east, at_north] = self.touch;
-        let (x, y) = (|v: i64| q_west < v && v < q_east, |v: i64| q_south < v && v < q_north);
-        if (x(west) && between(at_west, south, height, q_south, q_north))
-            | (x(east) && between(at_east, south, height, q_south, q_north))
-            | (y(south) && between(at_south, west, width, q_west, q_east))
-            | (y(north) && between(at_north, west, width, q_west, q_east))
-        {
-            return Some(true);
+        let [west, south, east, north] = around.map(f64::from);
+        let [q_west, q_south, q_east, q_north] = query.map(f64::from);
+        let (x_scale, y_scale) = (256.0 / (east - west).max(1.0), 256.0 / (north - south).max(1.0));
+        // Two steps for the rounding of vertex and query. A vertex at 7 lies from 7/256 to 8/256. Saturating casts.
+        #[allow(clippy::cast_possible_truncation)]
+        let (low, high) = (
+            |v: f64, scale: f64| ((v + 2.0) * scale).ceil() as i16,
+            |v: f64, scale: f64| ((v - 2.0) * scale).floor() as i16,
+        );
+        let (x_low, x_high) = (low(q_west - west, x_scale), high(q_east - west, x_scale));
+        let (y_low, y_high) = (low(q_south - south, y_scale), high(q_north - south, y_scale));
+        let mut hit = false;
+        for i in 0..8 {
+            let (x, y) = (i16::from(self.x[i]), i16::from(self.y[i]));
+            hit |= (x_low <= x) & (x < x_high) & (y_low <= y) & (y < y_high);
         }
-        self.misses(around, query).then_some(false)
+        if hit { Some(true) } else { self.misses(around, query).then_some(false) }
     }
 
     /// Whether it is certain that geometry and query have no point in common.
     pub fn misses(&self, around: &GridBox, query: &GridBox) -> bool {
         let [west, south, east, north] = around.map(f64::from);
         let [q_west, q_south, q_east, q_north] = query.map(f64::from);
-        let (width, height) = ((east - west).max(1.0), (north - south).max(1.0));
-        // Three steps for the rounding of the vertices, the query and the box.
-        let (from_west, from_east) = (q_east - west + 3.0, east - q_west + 3.0);
-        let (from_south, from_north) = (q_north - south + 3.0, north - q_south + 3.0);
-        let area = width * height / 128.0;
-        let [south_west, south_east, north_west, north_east] = self.free.map(|f| f64::from(f) * area);
-        (from_west * height + from_south * width < south_west)
-            | (from_east * height + from_south * width < south_east)
-            | (from_west * height + from_north * width < north_west)
-            | (from_east * height + from_north * width < north_east)
+        let (x_scale, y_scale) = (256.0 / (east - west).max(1.0), 256.0 / (north - south).max(1.0));
+        // How far the query comes into the box from each side, three steps added for the rounding of all three.
+        let (from_west, from_east) = ((q_east - west + 3.0) * x_scale, (east - q_west + 3.0) * x_scale);
+        let (from_south, from_north) = ((q_north - south + 3.0) * y_scale, (north - q_south + 3.0) * y_scale);
+        // What is gone of both sides together before a corner's outermost vertex comes.
+        let gone = |i: usize, east: bool, north: bool| {
+            let (x, y) = (f64::from(self.x[i]), f64::from(self.y[i]));
+            (if east { 255.0 - x } else { x }) + (if north { 255.0 - y } else { y })
+        };
+        (from_west + from_south < gone(4, false, false))
+            | (from_east + from_south < gone(5, true, false))
+            | (from_west + from_north < gone(6, false, true))
+            | (from_east + from_north < gone(7, true, true))
     }
 }
 
