@@ -18,6 +18,9 @@ const R_MIN_M: f64 = A_M * (1.0 - E2);
 /// Beyond this the chord series loses its millimetre and Karney's algorithm takes over.
 const CHORD_LIMIT_M: f64 = 50_000.0;
 
+/// Up to this difference in latitude and longitude, 32 km, short series are good for chords.
+const SERIES_RAD: f64 = 0.005;
+
 /// A place from which distances are taken.
 pub(crate) struct Origin {
     pub at: Coord<f64>,
@@ -99,11 +102,19 @@ pub(crate) fn arc_m(chord2_m2: f64, a: Coord<f64>, b: Coord<f64>) -> f64 {
 }
 
 /// s = c (1 + c²/24R² + 3c⁴/640R⁴), R by Euler for the direction of travel (`north`, `east` in any one unit).
+#[inline(always)]
 fn bend(chord2_m2: f64, [m, n]: [f64; 2], north: f64, east: f64) -> f64 {
     let (north2, east2) = (north * north, east * east);
     let curvature = (north2 * n + east2 * m) / ((north2 + east2).max(f64::MIN_POSITIVE) * m * n);
     let k = chord2_m2 * curvature * curvature;
     chord2_m2.sqrt() * (1.0 + k * (1.0 / 24.0 + k * (3.0 / 640.0)))
+}
+
+/// Radius of curvature across the meridian, a (1 − e² sin² φ)^−½; the next term of the series would be 2e-14 of it.
+#[inline(always)]
+fn across_m(sin_lat: f64) -> f64 {
+    let w = E2 * sin_lat * sin_lat;
+    A_M * (1.0 + w * (1.0 / 2.0 + w * (3.0 / 8.0 + w * (5.0 / 16.0 + w * (35.0 / 128.0 + w * (63.0 / 256.0))))))
 }
 
 /// A difference of longitudes the short way round.
@@ -115,7 +126,8 @@ impl Origin {
     pub fn new(at: Coord<f64>) -> Self {
         let (sin, cos) = at.y.to_radians().sin_cos();
         let w2 = 1.0 - E2 * sin * sin;
-        let n = A_M / w2.sqrt();
+        // The same series as for the places measured: the origin is to lie at no distance from itself.
+        let n = across_m(sin);
         let m = n * (1.0 - E2) / w2;
         // d(N cos φ)/dφ = −M sin φ exactly; the next derivative to first order in e².
         Self {
@@ -135,22 +147,40 @@ impl Origin {
     pub fn distance_m(&self, to: Coord<f64>) -> f64 {
         let north = (to.y - self.at.y).to_radians();
         let east = wrap(to.x - self.at.x).to_radians();
-        // 0.005 rad is 32 km; up to there short series stand in for sine and cosine to the last bit.
-        if north.abs() < 0.005 && east.abs() < 0.005 {
-            let (n2, e2) = (north * north, east * east);
-            let sin = north * (1.0 - n2 / 6.0 * (1.0 - n2 / 20.0 * (1.0 - n2 / 42.0)));
-            let versed = n2 / 2.0 * (1.0 - n2 / 12.0 * (1.0 - n2 / 30.0));
-            let sin_lat = self.sin_lat - self.sin_lat * versed + self.cos_lat * sin;
-            let cos_lat = self.cos_lat - self.cos_lat * versed - self.sin_lat * sin;
-            let n = A_M / (1.0 - E2 * sin_lat * sin_lat).sqrt();
-            let parallel = n * cos_lat;
-            let rise = n * (1.0 - E2) * sin_lat - self.meridian_place[1];
-            let shrink = parallel - self.meridian_place[0];
-            // 2 (1 − cos Δλ)
-            let turn = e2 * (1.0 - e2 / 12.0 * (1.0 - e2 / 30.0));
-            let chord2 = shrink * shrink + rise * rise + parallel * self.meridian_place[0] * turn;
-            return bend(chord2, self.radii, north * self.radii[0], east * parallel);
+        if north.abs() < SERIES_RAD && east.abs() < SERIES_RAD { self.series_m(north, east) } else { self.far_m(to) }
+    }
+
+    /// As [`Origin::distance_m`] for one point after the other, in a loop that the compiler can widen.
+    pub fn distances_m<const N: usize>(&self, to: &[Coord<f64>; N]) -> [f64; N] {
+        let mut distances = [0.0; N];
+        let mut far = 0.0_f64;
+        for (distance, to) in distances.iter_mut().zip(to) {
+            let (north, east) = ((to.y - self.at.y).to_radians(), (to.x - self.at.x).to_radians());
+            far = far.max(north.abs().max(east.abs()));
+            *distance = self.series_m(north, east);
         }
+        if far < SERIES_RAD { distances } else { to.map(|to| self.distance_m(to)) }
+    }
+
+    /// The chord by short series that stand in for sine and cosine to the last bit up to [`SERIES_RAD`].
+    #[inline(always)]
+    fn series_m(&self, north: f64, east: f64) -> f64 {
+        let (n2, e2) = (north * north, east * east);
+        let sin = north * (1.0 - n2 * (1.0 / 6.0 - n2 * (1.0 / 120.0 - n2 / 5_040.0)));
+        let versed = n2 * (0.5 - n2 * (1.0 / 24.0 - n2 / 720.0));
+        let sin_lat = self.sin_lat - self.sin_lat * versed + self.cos_lat * sin;
+        let cos_lat = self.cos_lat - self.cos_lat * versed - self.sin_lat * sin;
+        let n = across_m(sin_lat);
+        let parallel = n * cos_lat;
+        let rise = n * (1.0 - E2) * sin_lat - self.meridian_place[1];
+        let shrink = parallel - self.meridian_place[0];
+        // 2 (1 − cos Δλ)
+        let turn = e2 * (1.0 - e2 * (1.0 / 12.0 - e2 / 360.0));
+        let chord2 = shrink * shrink + rise * rise + parallel * self.meridian_place[0] * turn;
+        bend(chord2, self.radii, north * self.radii[0], east * parallel)
+    }
+
+    fn far_m(&self, to: Coord<f64>) -> f64 {
         let [x, y, z] = earth_centred(to);
         let own = self.xyz.get_or_init(|| earth_centred(self.at));
         let [dx, dy, dz] = [x - own[0], y - own[1], z - own[2]];

@@ -3,7 +3,8 @@
 
 use crate::grid::PER_DEGREE;
 use crate::measure::{Flat, Origin, SPREAD, haversine_of};
-use crate::packed::{Met, NODE, Node, PackedIndex, Sink, bits, mask};
+use crate::node::{NODE, Node, bits, mask};
+use crate::packed::{Met, PackedIndex, Sink};
 use geo_types::Coord;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -302,37 +303,45 @@ fn at_most(values: &[f32; NODE], limit: f32) -> u32 {
 
 impl Flat {
     /// Squared flat distances to the nearest places of a node's boxes.
+    #[inline]
     fn least2(&self, node: &Node) -> [f32; NODE] {
-        std::array::from_fn(|i| {
-            let gap =
-                |low: i32, high: i32, at: i32| (low.wrapping_sub(at) as f32).max(at.wrapping_sub(high) as f32).max(0.0);
+        let gap =
+            |low: i32, high: i32, at: i32| (low.wrapping_sub(at) as f32).max(at.wrapping_sub(high) as f32).max(0.0);
+        let mut squares = [0.0; NODE];
+        for (i, square) in squares.iter_mut().enumerate() {
             let x = gap(node.west[i], node.east[i], self.x) * self.east;
             let y = gap(node.south[i], node.north[i], self.y) * self.north;
-            x * x + y * y
-        })
+            *square = x * x + y * y;
+        }
+        squares
     }
 
     /// Squared flat distances to the farthest.
+    #[inline]
     fn most2(&self, node: &Node) -> [f32; NODE] {
-        std::array::from_fn(|i| {
-            let far = |low: i32, high: i32, at: i32| {
-                (low.wrapping_sub(at) as f32).abs().max((high.wrapping_sub(at) as f32).abs())
-            };
+        let far = |low: i32, high: i32, at: i32| {
+            (low.wrapping_sub(at) as f32).abs().max((high.wrapping_sub(at) as f32).abs())
+        };
+        let mut squares = [0.0; NODE];
+        for (i, square) in squares.iter_mut().enumerate() {
             let x = far(node.west[i], node.east[i], self.x) * self.east;
             let y = far(node.south[i], node.north[i], self.y) * self.north;
-            x * x + y * y
-        })
+            *square = x * x + y * y;
+        }
+        squares
     }
 
     /// Squared flat distances to a leaf's points, and which of them there are.
+    #[inline]
     fn leaf2(&self, index: &PackedIndex, at: usize) -> Option<([f32; NODE], u32)> {
         let leaf = index.cells()?.get(at)?;
-        let d2 = std::array::from_fn(|i| {
+        let mut squares = [0.0; NODE];
+        for (i, square) in squares.iter_mut().enumerate() {
             let x = leaf.x[i].wrapping_sub(self.x) as f32 * self.east;
             let y = leaf.y[i].wrapping_sub(self.y) as f32 * self.north;
-            x * x + y * y
-        });
-        Some((d2, index.leaf_bits(at)))
+            *square = x * x + y * y;
+        }
+        Some((squares, index.leaf_bits(at)))
     }
 }
 

@@ -38,7 +38,8 @@ pub(crate) fn contains(polygon: &Polygon<f64>, c: Coord<f64>) -> bool {
     rings(polygon).fold(false, |odd, ring| odd ^ crossings_odd(&ring.0, c))
 }
 
-fn crossings_odd(ring: &[Coord<f64>], c: Coord<f64>) -> bool {
+/// Whether a ray from the place eastwards crosses the closed ring an odd number of times.
+pub(crate) fn crossings_odd(ring: &[Coord<f64>], c: Coord<f64>) -> bool {
     let mut odd = false;
     for edge in ring.array_windows::<2>() {
         let [a, b] = *edge;
@@ -79,7 +80,7 @@ pub(crate) fn meets_box(geometry: &Geometry<f64>, b: &BBox) -> bool {
     hit
 }
 
-fn path_meets_box(path: &[Coord<f64>], b: &BBox) -> bool {
+pub(crate) fn path_meets_box(path: &[Coord<f64>], b: &BBox) -> bool {
     if let [only] = path {
         return b.contains(only.x, only.y);
     }

@@ -308,6 +308,40 @@ fn questions_beside_their_peers() {
     parcel_races(read_lines("parcels.geojsonl").unwrap(), &queries, &places);
 }
 
+/// Writes the answers to queries.npz as little-endian numbers into `TC_ANSWERS_DIR`, for a comparison with GEOS and
+/// GeographicLib: per query a u32 count and that many u32 ordinals; pairs for the join; metres as f64.
+#[test]
+#[ignore = "needs the bench data"]
+fn answers_for_comparison() {
+    let (Some(queries), Ok(out)) = (bench_queries(), std::env::var("TC_ANSWERS_DIR")) else { return };
+    std::fs::create_dir_all(&out).unwrap();
+    let words = |all: &[u32]| all.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<u8>>();
+    let write = |name: &str, bytes: Vec<u8>| std::fs::write(format!("{out}/{name}"), bytes).unwrap();
+    let ragged = |name: &str, answers: &mut dyn Iterator<Item = Vec<u32>>| {
+        write(name, answers.flat_map(|a| words(&[&[a.len() as u32], &a[..]].concat())).collect());
+    };
+    let ordinals = |hits: Vec<(u32, f64)>| hits.into_iter().map(|h| h.0).collect::<Vec<u32>>();
+    let points = read_lines("points.geojsonl").unwrap();
+    let places: Vec<Coord<f64>> =
+        points.iter().filter_map(|f| if let Geometry::Point(p) = f.geometry { Some(p.0) } else { None }).collect();
+    let picture = LayerPicture::build(layer("points"), 1, points, "name", &[]);
+    ragged("bbox_points.u4", &mut queries.boxes.iter().map(|b| picture.within_bbox(*b)));
+    let circles = queries.places.iter().zip(&queries.radii_deg);
+    ragged("within_radius.u4", &mut circles.map(|(c, r)| picture.within_radius(*c, r * 111_195.0)));
+    let near: Vec<_> = queries.places.iter().map(|c| picture.near(*c, None, Some(10))).collect();
+    write("nearest.m", near.iter().flatten().flat_map(|n| n.1.to_le_bytes()).collect());
+    ragged("nearest.u4", &mut near.into_iter().map(ordinals));
+
+    let parcels = read_lines("parcels.geojsonl").unwrap();
+    let boxes: Vec<BBox> = parcels.iter().map(|f| model::geometry_bbox(&f.geometry)).collect();
+    let picture = LayerPicture::build(layer("parcels"), 1, parcels, "name", &[]);
+    let index = PackedIndex::build(&boxes);
+    ragged("bbox_boxes.u4", &mut queries.boxes.iter().map(|b| index.search_boxes(b, &boxes)));
+    ragged("bbox_parcels.u4", &mut queries.boxes.iter().map(|b| picture.within_bbox(*b)));
+    ragged("at_parcels.u4", &mut queries.places.iter().map(|c| ordinals(picture.at(*c, 0.0))));
+    write("join.u4", words(picture.join(&places).as_flattened()));
+}
+
 fn bench_folder() -> Option<String> {
     let folder = std::env::var("TC_BENCH_DIR").ok();
     if folder.is_none() {
