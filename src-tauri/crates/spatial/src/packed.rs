@@ -2,7 +2,7 @@
 
 use crate::grid::{GridBox, NOWHERE, grid_box};
 use crate::node::{Cells, NODE, Node, bits, first_bits, push_some};
-use crate::plane::Outline;
+use crate::plane::{Core, Outline};
 use model::BBox;
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -55,6 +55,7 @@ pub(crate) struct Notes {
     /// 1 where the feature is in one piece.
     pub pieces: Vec<u8>,
     pub outlines: Vec<Outline>,
+    pub cores: Vec<Core>,
 }
 
 /// A static index over boxes. Queries never allocate but for their answer.

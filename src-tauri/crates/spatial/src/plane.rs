@@ -1,7 +1,7 @@
 //! Exact questions in the plane of degrees: inside a polygon, across a box. And the outline of a geometry in sixteen bytes,
 //! which answers most of them without a look at the geometry.
 
-use crate::grid::{GridBox, to_grid};
+use crate::grid::{GridBox, PER_DEGREE};
 use geo_types::{Coord, Geometry, LineString, Polygon};
 use model::BBox;
 
@@ -66,18 +66,23 @@ pub(crate) fn polygon_area(polygon: &Polygon<f64>) -> f64 {
 
 /// Whether geometry and box have a point in common, edges included.
 pub(crate) fn meets_box(geometry: &Geometry<f64>, b: &BBox) -> bool {
+    if let Geometry::Polygon(p) = geometry {
+        return polygon_meets_box(p, b);
+    }
     let mut hit = false;
     parts(geometry, &mut |part| {
         hit = hit
             || match part {
                 Part::Point(c) => b.contains(c.x, c.y),
                 Part::Line(line) => path_meets_box(line, b),
-                Part::Polygon(p) => {
-                    rings(p).any(|ring| path_meets_box(&ring.0, b)) || contains(p, Coord { x: b.west, y: b.south })
-                }
+                Part::Polygon(p) => polygon_meets_box(p, b),
             };
     });
     hit
+}
+
+fn polygon_meets_box(p: &Polygon<f64>, b: &BBox) -> bool {
+    rings(p).any(|ring| path_meets_box(&ring.0, b)) || contains(p, Coord { x: b.west, y: b.south })
 }
 
 pub(crate) fn path_meets_box(path: &[Coord<f64>], b: &BBox) -> bool {
@@ -116,8 +121,7 @@ impl Outline {
         let (x_scale, y_scale) = (256.0 / (east - west).max(1.0), 256.0 / (north - south).max(1.0));
         let mut outermost = [(f64::INFINITY, 0.0, 0.0); 8];
         coords(&mut |c| {
-            let (x, y) = (f64::from(to_grid(c.x)) - west, f64::from(to_grid(c.y)) - south);
-            let (x, y) = (x * x_scale, y * y_scale);
+            let (x, y) = ((c.x * PER_DEGREE - west) * x_scale, (c.y * PER_DEGREE - south) * y_scale);
             for (best, order) in outermost.iter_mut().zip([x, y, -x, -y, x + y, y - x, x - y, -x - y]) {
                 if order < best.0 {
                     *best = (order, x, y);
@@ -134,7 +138,7 @@ impl Outline {
         let [west, south, east, north] = around.map(f64::from);
         let [q_west, q_south, q_east, q_north] = query.map(f64::from);
         let (x_scale, y_scale) = (256.0 / (east - west).max(1.0), 256.0 / (north - south).max(1.0));
-        // Two steps for the rounding of vertex and query. A vertex at 7 lies from 7/256 to 8/256. Saturating casts.
+        // Two steps for the rounding of box and query. A vertex at 7 lies from 7/256 to 8/256. Saturating casts.
         #[allow(clippy::cast_possible_truncation)]
         let (low, high) = (
             |v: f64, scale: f64| ((v + 2.0) * scale).ceil() as i16,
@@ -170,10 +174,65 @@ impl Outline {
     }
 }
 
+/// The largest part around the middle of a polygon's box that no ring enters and that lies inside, in 256ths of the box,
+/// rounded down; 0 where the middle is outside. What it says is certain.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Core(u8);
+
+impl Core {
+    /// `around` is the polygon's box, and `rings` calls back with every closed ring.
+    pub fn new(around: &GridBox, rings: impl Fn(&mut dyn FnMut(&[Coord<f64>]))) -> Self {
+        let [west, south, east, north] = around.map(f64::from);
+        let middle = Coord { x: west.midpoint(east) / PER_DEGREE, y: south.midpoint(north) / PER_DEGREE };
+        let scale = |low: f64, high: f64| 2.0 * PER_DEGREE / (high - low).max(1.0);
+        let (x_scale, y_scale) = (scale(west, east), scale(south, north));
+        let (mut inside, mut clear) = (false, 1.0_f64);
+        rings(&mut |ring| {
+            inside ^= crossings_odd(ring, middle);
+            let place = |c: &Coord<f64>| [(c.x - middle.x) * x_scale, (c.y - middle.y) * y_scale];
+            for [a, b] in ring.array_windows::<2>() {
+                clear = clear.min(clearance(place(a), place(b), clear));
+            }
+        });
+        // Saturating cast.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        Self(if inside { (clear * 256.0 - 0.001).max(0.0) as u8 } else { 0 })
+    }
+
+    /// Whether it is certain that the query has a point inside the polygon.
+    pub fn meets(self, around: &GridBox, query: &GridBox) -> bool {
+        let [west, south, east, north] = around.map(i64::from);
+        let [q_west, q_south, q_east, q_north] = query.map(i64::from);
+        // Twice the place of the middle and of the core's sides, with two steps for the rounding.
+        let (x, x_reach) = (west + east, (((east - west) * i64::from(self.0)) >> 8) - 4);
+        let (y, y_reach) = (south + north, (((north - south) * i64::from(self.0)) >> 8) - 4);
+        (x_reach > 0)
+            & (y_reach > 0)
+            & (2 * q_west < x + x_reach)
+            & (2 * q_east > x - x_reach)
+            & (2 * q_south < y + y_reach)
+            & (2 * q_north > y - y_reach)
+    }
+}
+
+/// How far a segment stays from the origin, by the larger of |x| and |y|; not worked out where it is no less than `least`.
+fn clearance([ax, ay]: [f64; 2], [bx, by]: [f64; 2], least: f64) -> f64 {
+    let beside = ax.min(bx) >= least || ax.max(bx) <= -least || ay.min(by) >= least || ay.max(by) <= -least;
+    if beside {
+        return least;
+    }
+    let (dx, dy) = (bx - ax, by - ay);
+    // A convex function of the way along, made of four straight ones: least at an end or where two of them cross.
+    let crossings = [(ax, dx), (ay, dy), (ax - ay, dx - dy), (ax + ay, dx + dy)];
+    let at = |t: f64| (ax + t * dx).abs().max((ay + t * dy).abs());
+    let ends = at(0.0).min(at(1.0));
+    crossings.into_iter().filter(|(_, d)| *d != 0.0).map(|(a, d)| at((-a / d).clamp(0.0, 1.0))).fold(ends, f64::min)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grid::grid_box;
+    use crate::grid::{grid_box, to_grid};
     use geo_types::{line_string, polygon};
     use proptest::prelude::*;
 
@@ -198,6 +257,18 @@ mod tests {
     }
 
     #[test]
+    fn the_core_of_a_square_reaches_its_sides_and_a_hole_in_the_middle_leaves_none() {
+        let core = |p: &Polygon<f64>| {
+            let around = grid_box(&model::geometry_bbox(&p.clone().into()));
+            let core = Core::new(&around, |f| rings(p).for_each(|ring| f(&ring.0)));
+            move |x: f64, y: f64| core.meets(&around, &grid_box(&BBox { west: x, south: y, east: x, north: y }))
+        };
+        let square = core(&Polygon::new(hollow().exterior().clone(), vec![]));
+        assert!(square(5.0, 5.0) && square(0.1, 9.9) && !square(0.01, 5.0) && !square(-1.0, 5.0));
+        assert!(!core(&hollow())(5.0, 5.0));
+    }
+
+    #[test]
     fn a_polygon_around_the_box_meets_it() {
         assert!(meets_box(&hollow().into(), &BBox::from([1.0, 1.0, 2.0, 2.0])));
         let diagonal: Geometry<f64> = line_string![(x: 0., y: 0.), (x: 10., y: 10.)].into();
@@ -218,6 +289,13 @@ mod tests {
             let query = BBox { west: x * size, south: y * size, east: (x + w) * size, north: (y + h) * size };
             if let Some(meets) = outline.meets(&around, &grid_box(&query)) {
                 prop_assert_eq!(meets, meets_box(&geometry, &query));
+            }
+            if let Geometry::Polygon(p) = &geometry {
+                let core = Core::new(&around, |f| rings(p).for_each(|ring| f(&ring.0)));
+                prop_assert!(!core.meets(&around, &grid_box(&query)) || meets_box(&geometry, &query));
+                let cell = [to_grid(query.west), to_grid(query.south)];
+                let within = contains(p, Coord { x: query.west, y: query.south });
+                prop_assert!(within || !core.meets(&around, &[cell[0], cell[1], cell[0], cell[1]]));
             }
         }
 

@@ -6,7 +6,7 @@ use crate::nearest::{nearest, nearest_points, points_within};
 use crate::node::{NODE, bits, mask, push_some};
 use crate::packed::{Met, Notes, PackedIndex, Sink};
 use crate::picture::LayerPicture;
-use crate::plane::{Outline, Part, contains, meets_box, parts, polygon_area};
+use crate::plane::{Core, Outline, Part, contains, meets_box, parts, polygon_area, rings};
 use geo_types::{Coord, Geometry};
 use model::{BBox, visit_coords};
 use std::ops::Range;
@@ -29,17 +29,22 @@ impl LayerPicture {
     fn notes(&self) -> &Notes {
         self.index.notes.get_or_init(|| {
             if !self.points.is_empty() {
-                return Notes { pieces: Vec::new(), outlines: Vec::new() };
+                return Notes { pieces: Vec::new(), outlines: Vec::new(), cores: Vec::new() };
             }
-            let (mut pieces, mut outlines) = (Vec::new(), Vec::new());
+            let (mut pieces, mut outlines, mut cores) = (Vec::new(), Vec::new(), Vec::new());
             for (place, ordinal) in self.index.order().iter().enumerate() {
                 let geometry = &self.features[*ordinal as usize].geometry;
                 pieces.push(u8::from(in_one_piece(geometry)));
                 let outline = |f: &mut dyn FnMut(Coord<f64>)| visit_coords(geometry, &mut |c| f(c));
-                outlines.push(Outline::new(&self.index.grid_box(place), outline));
+                let around = self.index.grid_box(place);
+                outlines.push(Outline::new(&around, outline));
+                cores.push(match geometry {
+                    Geometry::Polygon(p) => Core::new(&around, |f| rings(p).for_each(|ring| f(&ring.0))),
+                    _ => Core::default(),
+                });
             }
             pieces.resize(pieces.len().next_multiple_of(NODE), 0);
-            Notes { pieces, outlines }
+            Notes { pieces, outlines, cores }
         })
     }
 
@@ -88,8 +93,10 @@ impl LayerPicture {
             let hit = match self.points.get(place) {
                 Some(c) => *c == at,
                 None => {
-                    !notes.outlines[place].misses(&self.index.grid_box(place), &query)
-                        && touches(&self.features[ordinal as usize].geometry, at)
+                    let around = self.index.grid_box(place);
+                    notes.cores[place].meets(&around, &query)
+                        || (!notes.outlines[place].misses(&around, &query)
+                            && touches(&self.features[ordinal as usize].geometry, at))
                 }
             };
             if hit {
@@ -186,7 +193,11 @@ impl Meeting<'_> {
     }
 
     fn shape(&self, place: usize) -> bool {
-        let known = self.notes.outlines[place].meets(&self.picture.index.grid_box(place), &self.query);
+        let around = self.picture.index.grid_box(place);
+        if self.notes.cores[place].meets(&around, &self.query) {
+            return true;
+        }
+        let known = self.notes.outlines[place].meets(&around, &self.query);
         known.unwrap_or_else(|| {
             let ordinal = self.picture.index.order()[place];
             meets_box(&self.picture.features[ordinal as usize].geometry, &self.bbox)
