@@ -187,7 +187,15 @@ impl Geometries {
         }
     }
 
-    /// Adds a feature. `single` while all so far are single points and this one is too.
+    /// One feature by itself.
+    #[cfg(test)]
+    pub fn of(geometry: &Geometry<f64>) -> Self {
+        let mut one = Self::default();
+        one.push(geometry);
+        one
+    }
+
+    /// Adds a feature.
     pub fn push(&mut self, geometry: &Geometry<f64>) {
         self.types.push(Type::of(geometry));
         crate::plane::parts(geometry, &mut |part| match part {
@@ -195,7 +203,7 @@ impl Geometries {
             crate::plane::Part::Line(line) => self.path(PathKind::Line, line),
             crate::plane::Part::Polygon(polygon) => {
                 for (i, ring) in crate::plane::rings(polygon).enumerate() {
-                    self.path(if i == 0 { PathKind::Exterior } else { PathKind::Hole }, &ring.0);
+                    self.path(if i == 0 { PathKind::Exterior } else { PathKind::Hole }, ring);
                 }
             }
         });

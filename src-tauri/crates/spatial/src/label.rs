@@ -81,7 +81,7 @@ fn deepest(polygon: &Polygon<f64>) -> Option<Coord<f64>> {
     let ring = &polygon.exterior().0;
     let first = ring.first()?;
     let scale = first.y.to_radians().cos().max(1e-6);
-    let flat: Vec<Vec<[f64; 2]>> = rings(polygon).map(|r| r.0.iter().map(|c| [c.x * scale, c.y]).collect()).collect();
+    let flat: Vec<Vec<[f64; 2]>> = rings(polygon).map(|r| r.iter().map(|c| [c.x * scale, c.y]).collect()).collect();
     let mut low = [f64::INFINITY; 2];
     let mut high = [f64::NEG_INFINITY; 2];
     for p in flat.first()? {

@@ -6,7 +6,7 @@
 //! [`tile`](LayerPicture::tile) from it on as many threads as it likes. What moves lives in a [`MovingIndex`] beside it.
 //!
 //! ```text
-//! features ── repair ──▶ LayerPicture ──┬─ PackedIndex (1e-7° boxes, Hilbert order) ──▶ at · near · within_bbox
+//! features ── repair ──▶ LayerPicture ──┬─ PackedIndex (1e-7° boxes, median splits) ──▶ at · join · near · within_*
 //!                                       └─ Shapes (2³¹ Mercator grid) ── quantise ─ clip ─ encode ──▶ tiles (MVT 2.1)
 //! ```
 //!
@@ -44,6 +44,7 @@ mod measure;
 mod moving;
 mod mvt;
 mod nearest;
+mod node;
 mod pack;
 mod packed;
 mod picture;

@@ -1,8 +1,11 @@
 //! Distances from one place to many: the ellipsoid's accuracy at the price of a chord.
 
-use crate::plane::{Part, contains, parts, rings};
-use geo_types::{Coord, Geometry};
+use crate::geometries::{Geometries, Piece};
+use crate::grid::{GridBox, PER_DEGREE, to_grid};
+use crate::plane::within_rings;
+use geo_types::Coord;
 use model::BBox;
+use std::cell::OnceCell;
 
 /// WGS84.
 const A_M: f64 = 6_378_137.0;
@@ -16,10 +19,14 @@ const R_MIN_M: f64 = A_M * (1.0 - E2);
 /// Beyond this the chord series loses its millimetre and Karney's algorithm takes over.
 const CHORD_LIMIT_M: f64 = 50_000.0;
 
+/// Up to this difference in latitude and longitude, 32 km, short series are good for chords.
+const SERIES_RAD: f64 = 0.005;
+
 /// A place from which distances are taken.
 pub(crate) struct Origin {
     pub at: Coord<f64>,
-    xyz: [f64; 3],
+    /// Earth-centred, once something far is measured.
+    xyz: OnceCell<[f64; 3]>,
     sin_lat: f64,
     pub cos_lat: f64,
     /// Radius of the parallel and height above the equator's plane, metres.
@@ -31,6 +38,33 @@ pub(crate) struct Origin {
     parallel: [f64; 3],
     /// Rise of a parallel against the tangent plane: N sin φ cos φ / 2, metres per rad².
     sag_m: f64,
+}
+
+/// The plane of degrees around an origin, stretched to metres along both axes as at the origin: single precision, over
+/// whole grid steps, with a bound on how far it is off.
+pub(crate) struct Flat {
+    /// The origin's cell.
+    pub x: i32,
+    pub y: i32,
+    /// Metres per grid step.
+    pub east: f32,
+    pub north: f32,
+    tan: f32,
+}
+
+impl Flat {
+    /// Up to this distance in metres the plane may be used.
+    pub const REACH_M: f32 = 50_000.0;
+
+    /// Where the true distance lies for a flat one of `d` metres, and the other way round: within so many metres of it.
+    ///
+    /// Second order: x and y of a geodesic differ from the stretched degrees by x θ tan φ and x² tan φ / 2R, together by
+    /// at most 0.19 d tan φ · d/R along the line; the rest is the third order, half a float's last place, and one grid
+    /// step at both ends. Each term stands here at more than twice its size.
+    pub fn slack(&self, d: f32) -> f32 {
+        let angle = d / 6.3e6;
+        d * (angle * (0.5 * self.tan + 0.01 + angle * (1.0 + self.tan * self.tan)) + 1e-6) + 0.04
+    }
 }
 
 /// The nearest place so far: on a segment, at a fraction of it.
@@ -69,11 +103,19 @@ pub(crate) fn arc_m(chord2_m2: f64, a: Coord<f64>, b: Coord<f64>) -> f64 {
 }
 
 /// s = c (1 + c²/24R² + 3c⁴/640R⁴), R by Euler for the direction of travel (`north`, `east` in any one unit).
+#[inline(always)]
 fn bend(chord2_m2: f64, [m, n]: [f64; 2], north: f64, east: f64) -> f64 {
     let (north2, east2) = (north * north, east * east);
     let curvature = (north2 * n + east2 * m) / ((north2 + east2).max(f64::MIN_POSITIVE) * m * n);
     let k = chord2_m2 * curvature * curvature;
     chord2_m2.sqrt() * (1.0 + k * (1.0 / 24.0 + k * (3.0 / 640.0)))
+}
+
+/// Radius of curvature across the meridian, a (1 − e² sin² φ)^−½; the next term of the series would be 2e-14 of it.
+#[inline(always)]
+fn across_m(sin_lat: f64) -> f64 {
+    let w = E2 * sin_lat * sin_lat;
+    A_M * (1.0 + w * (1.0 / 2.0 + w * (3.0 / 8.0 + w * (5.0 / 16.0 + w * (35.0 / 128.0 + w * (63.0 / 256.0))))))
 }
 
 /// A difference of longitudes the short way round.
@@ -85,12 +127,13 @@ impl Origin {
     pub fn new(at: Coord<f64>) -> Self {
         let (sin, cos) = at.y.to_radians().sin_cos();
         let w2 = 1.0 - E2 * sin * sin;
-        let n = A_M / w2.sqrt();
+        // The same series as for the places measured: the origin is to lie at no distance from itself.
+        let n = across_m(sin);
         let m = n * (1.0 - E2) / w2;
         // d(N cos φ)/dφ = −M sin φ exactly; the next derivative to first order in e².
         Self {
             at,
-            xyz: earth_centred(at),
+            xyz: OnceCell::new(),
             sin_lat: sin,
             cos_lat: cos.max(0.0),
             meridian_place: [n * cos, n * (1.0 - E2) * sin],
@@ -105,24 +148,43 @@ impl Origin {
     pub fn distance_m(&self, to: Coord<f64>) -> f64 {
         let north = (to.y - self.at.y).to_radians();
         let east = wrap(to.x - self.at.x).to_radians();
-        // 0.005 rad is 32 km; up to there short series stand in for sine and cosine to the last bit.
-        if north.abs() < 0.005 && east.abs() < 0.005 {
-            let (n2, e2) = (north * north, east * east);
-            let sin = north * (1.0 - n2 / 6.0 * (1.0 - n2 / 20.0 * (1.0 - n2 / 42.0)));
-            let versed = n2 / 2.0 * (1.0 - n2 / 12.0 * (1.0 - n2 / 30.0));
-            let sin_lat = self.sin_lat - self.sin_lat * versed + self.cos_lat * sin;
-            let cos_lat = self.cos_lat - self.cos_lat * versed - self.sin_lat * sin;
-            let n = A_M / (1.0 - E2 * sin_lat * sin_lat).sqrt();
-            let parallel = n * cos_lat;
-            let rise = n * (1.0 - E2) * sin_lat - self.meridian_place[1];
-            let shrink = parallel - self.meridian_place[0];
-            // 2 (1 − cos Δλ)
-            let turn = e2 * (1.0 - e2 / 12.0 * (1.0 - e2 / 30.0));
-            let chord2 = shrink * shrink + rise * rise + parallel * self.meridian_place[0] * turn;
-            return bend(chord2, self.radii, north * self.radii[0], east * parallel);
+        if north.abs() < SERIES_RAD && east.abs() < SERIES_RAD { self.series_m(north, east) } else { self.far_m(to) }
+    }
+
+    /// As [`Origin::distance_m`] for one point after the other, in a loop that the compiler can widen.
+    pub fn distances_m<const N: usize>(&self, to: &[Coord<f64>; N]) -> [f64; N] {
+        let mut distances = [0.0; N];
+        let mut far = 0.0_f64;
+        for (distance, to) in distances.iter_mut().zip(to) {
+            let (north, east) = ((to.y - self.at.y).to_radians(), (to.x - self.at.x).to_radians());
+            far = far.max(north.abs().max(east.abs()));
+            *distance = self.series_m(north, east);
         }
+        if far < SERIES_RAD { distances } else { to.map(|to| self.distance_m(to)) }
+    }
+
+    /// The chord by short series that stand in for sine and cosine to the last bit up to [`SERIES_RAD`].
+    #[inline(always)]
+    fn series_m(&self, north: f64, east: f64) -> f64 {
+        let (n2, e2) = (north * north, east * east);
+        let sin = north * (1.0 - n2 * (1.0 / 6.0 - n2 * (1.0 / 120.0 - n2 / 5_040.0)));
+        let versed = n2 * (0.5 - n2 * (1.0 / 24.0 - n2 / 720.0));
+        let sin_lat = self.sin_lat - self.sin_lat * versed + self.cos_lat * sin;
+        let cos_lat = self.cos_lat - self.cos_lat * versed - self.sin_lat * sin;
+        let n = across_m(sin_lat);
+        let parallel = n * cos_lat;
+        let rise = n * (1.0 - E2) * sin_lat - self.meridian_place[1];
+        let shrink = parallel - self.meridian_place[0];
+        // 2 (1 − cos Δλ)
+        let turn = e2 * (1.0 - e2 * (1.0 / 12.0 - e2 / 360.0));
+        let chord2 = shrink * shrink + rise * rise + parallel * self.meridian_place[0] * turn;
+        bend(chord2, self.radii, north * self.radii[0], east * parallel)
+    }
+
+    fn far_m(&self, to: Coord<f64>) -> f64 {
         let [x, y, z] = earth_centred(to);
-        let [dx, dy, dz] = [x - self.xyz[0], y - self.xyz[1], z - self.xyz[2]];
+        let own = self.xyz.get_or_init(|| earth_centred(self.at));
+        let [dx, dy, dz] = [x - own[0], y - own[1], z - own[2]];
         arc_m(dx * dx + dy * dy + dz * dz, self.at, to)
     }
 
@@ -139,6 +201,21 @@ impl Origin {
         } else {
             BBox { west: -180.0, south, east: 180.0, north }
         }
+    }
+
+    /// The plane for quick looks at an index with these bounds; `None` near the poles and the date line, or where the
+    /// other end of the index is half the world away.
+    pub fn flat(&self, bounds: GridBox) -> Option<Flat> {
+        let [x, y] = [to_grid(self.at.x), to_grid(self.at.y)];
+        let fits = |a: i32, b: i32| a.checked_sub(b).is_some();
+        let near = fits(bounds[0], x) && fits(bounds[2], x) && fits(bounds[1], y) && fits(bounds[3], y);
+        if !near || self.at.x.abs() > 178.0 || self.at.y.abs() > 60.0 {
+            return None;
+        }
+        let step = (1.0 / PER_DEGREE).to_radians();
+        let [east, north, tan] = [self.parallel[0] * step, self.meridian[0] * step, self.sin_lat / self.cos_lat];
+        #[allow(clippy::cast_possible_truncation)]
+        Some(Flat { x, y, east: east as f32, north: north as f32, tan: tan.abs() as f32 })
     }
 
     /// A local plane in metres; only used to pick the nearest place on a line, whose distance is then taken properly.
@@ -198,20 +275,20 @@ impl Origin {
     /// Distance to the nearest place of a geometry; 0 inside polygons; infinite for an empty one.
     ///
     /// Which segment is nearest is decided in a local plane, good to 1e-6 within 20 km; the distance to it is true.
-    pub fn geometry_distance_m(&self, geometry: &Geometry<f64>) -> f64 {
-        if let Geometry::Point(p) = geometry {
-            return self.distance_m(p.0);
+    pub fn geometry_distance_m(&self, geometries: &Geometries, ordinal: u32) -> f64 {
+        if let Some(c) = geometries.single(ordinal) {
+            return self.distance_m(c);
         }
         let mut best = Nearest { d2: f64::INFINITY, segment: [self.at; 2], t: 0.0 };
         let mut inside = false;
-        parts(geometry, &mut |part| match part {
+        geometries.pieces(ordinal, &mut |piece| match piece {
             _ if inside => {}
-            Part::Point(c) => self.nearest_on(&[c], &mut best),
-            Part::Line(line) => self.nearest_on(line, &mut best),
-            Part::Polygon(p) => {
-                inside = contains(p, self.at);
+            Piece::Point(c) => self.nearest_on(&[c], &mut best),
+            Piece::Line(line) => self.nearest_on(line, &mut best),
+            Piece::Polygon(rings) => {
+                inside = within_rings(rings.iter(), self.at);
                 if !inside {
-                    rings(p).for_each(|ring| self.nearest_on(&ring.0, &mut best));
+                    rings.iter().for_each(|ring| self.nearest_on(ring, &mut best));
                 }
             }
         });
@@ -250,6 +327,16 @@ mod tests {
         }
 
         #[test]
+        fn the_flat_distance_is_off_by_less_than_it_says(x in -177.0..177.0_f64, y in -60.0..60.0_f64, turn in 0.0..6.3_f64, size in prop_oneof![Just(1e-6), Just(1e-3), Just(0.01), Just(0.1), Just(0.4)]) {
+            let a = Coord { x, y };
+            let b = Coord { x: x + size * turn.cos() / y.to_radians().cos(), y: y + size * turn.sin() };
+            let flat = Origin::new(a).flat([to_grid(b.x), to_grid(b.y), to_grid(b.x), to_grid(b.y)]).unwrap();
+            let (dx, dy) = ((to_grid(b.x) - flat.x) as f32 * flat.east, (to_grid(b.y) - flat.y) as f32 * flat.north);
+            let (d, truth) = ((dx * dx + dy * dy).sqrt(), geodesy::distance_m(a, b));
+            prop_assert!((f64::from(d) - truth).abs() < f64::from(flat.slack(d)) / 1.5, "{d} {truth} {}", flat.slack(d));
+        }
+
+        #[test]
         fn sphere_of_least_curvature_never_overestimates(x in -180.0..180.0_f64, y in -90.0..90.0_f64, u in -180.0..180.0_f64, v in -90.0..90.0_f64) {
             let hav = ((v - y).to_radians() / 2.0).sin().powi(2)
                 + y.to_radians().cos() * v.to_radians().cos() * ((u - x).to_radians() / 2.0).sin().powi(2);
@@ -265,7 +352,7 @@ mod tests {
                 let t = f64::from(i) / 2_000.0;
                 geodesy::distance_m(at, Coord { x: x + a + t * (c - a), y: y + b + t * (d - b) })
             }).fold(f64::INFINITY, f64::min);
-            let ours = Origin::new(at).geometry_distance_m(&line.into());
+            let ours = Origin::new(at).geometry_distance_m(&Geometries::of(&line.into()), 0);
             // The scan steps up to 16 m, so it can be up to 8 m late along the line.
             prop_assert!(ours <= least * (1.0 + 1e-6) + 1e-4 && ours >= least - 8.0 * 8.0 / least.max(8.0) - 1e-3, "{ours} {least}");
         }
@@ -277,9 +364,9 @@ mod tests {
             exterior: [(x: 106.0, y: 11.0), (x: 106.2, y: 11.0), (x: 106.2, y: 11.2), (x: 106.0, y: 11.2)],
             interiors: [[(x: 106.05, y: 11.05), (x: 106.05, y: 11.15), (x: 106.15, y: 11.15), (x: 106.15, y: 11.05)]]
         );
-        let geometry = Geometry::Polygon(p);
-        assert_eq!(Origin::new(Coord { x: 106.02, y: 11.1 }).geometry_distance_m(&geometry), 0.0);
-        let from_hole = Origin::new(Coord { x: 106.1, y: 11.06 }).geometry_distance_m(&geometry);
+        let geometry = Geometries::of(&p.into());
+        assert_eq!(Origin::new(Coord { x: 106.02, y: 11.1 }).geometry_distance_m(&geometry, 0), 0.0);
+        let from_hole = Origin::new(Coord { x: 106.1, y: 11.06 }).geometry_distance_m(&geometry, 0);
         assert!((from_hole - 1_106.0).abs() < 1.0, "{from_hole}");
     }
 }

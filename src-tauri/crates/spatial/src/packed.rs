@@ -1,57 +1,22 @@
-//! The packed index: a Hilbert-packed R-tree in flat arrays, sixteen boxes a node, one array per bound.
+//! The packed index: an R-tree in flat arrays, sixteen children a node, one array per bound, packed by median splits.
 
 use crate::grid::{GridBox, NOWHERE, grid_box};
+use crate::node::{Cells, NODE, Node, bits, first_bits, push_some};
+use crate::plane::{Core, Outline};
 use model::BBox;
 use std::ops::Range;
+use std::sync::OnceLock;
 
-/// Children per node. Sixteen boxes as four arrays of sixteen `i32` are four cache lines, and the compare loop
-/// vectorises.
-pub(crate) const NODE: usize = 16;
-
-/// The bounds of up to sixteen children; unused places hold [`NOWHERE`].
 #[derive(Clone, Debug)]
-pub(crate) struct Node {
-    pub west: [i32; NODE],
-    pub south: [i32; NODE],
-    pub east: [i32; NODE],
-    pub north: [i32; NODE],
+enum Leaves {
+    Cells(Vec<Cells>),
+    Boxes(Vec<Node>),
 }
 
-impl Node {
-    const EMPTY: Self =
-        Self { west: [i32::MAX; NODE], south: [i32::MAX; NODE], east: [i32::MIN; NODE], north: [i32::MIN; NODE] };
-
-    fn set(&mut self, place: usize, b: GridBox) {
-        [self.west[place], self.south[place], self.east[place], self.north[place]] = b;
+impl Default for Leaves {
+    fn default() -> Self {
+        Self::Boxes(Vec::new())
     }
-
-    fn bounds(&self) -> GridBox {
-        let min = |v: &[i32; NODE]| v.iter().copied().fold(i32::MAX, i32::min);
-        let max = |v: &[i32; NODE]| v.iter().copied().fold(i32::MIN, i32::max);
-        [min(&self.west), min(&self.south), max(&self.east), max(&self.north)]
-    }
-
-    /// Bit i of the first mask: child i meets the box. Of the second: it lies strictly inside.
-    fn compare(&self, q: &GridBox) -> (u32, u32) {
-        let mut meets = [0_u8; NODE];
-        let mut inside = [0_u8; NODE];
-        for i in 0..NODE {
-            let (w, s, e, n) = (self.west[i], self.south[i], self.east[i], self.north[i]);
-            meets[i] = u8::from((w <= q[2]) & (q[0] <= e) & (s <= q[3]) & (q[1] <= n));
-            inside[i] = u8::from((w > q[0]) & (e < q[2]) & (s > q[1]) & (n < q[3]));
-        }
-        (mask(&meets), mask(&inside))
-    }
-}
-
-/// Gathers sixteen zeros and ones into bits: eight at a time by one multiplication.
-fn mask(flags: &[u8; NODE]) -> u32 {
-    let half = |at: usize| {
-        let mut word = [0_u8; 8];
-        word.copy_from_slice(&flags[at..at + 8]);
-        (u64::from_le_bytes(word).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
-    };
-    half(0) | half(8) << 8
 }
 
 /// What a box query met, as ordinals in index order.
@@ -63,35 +28,94 @@ pub struct Found {
     pub edge: Vec<u32>,
 }
 
+/// Sixteen boxes met by a walk and how they lie to the query, one bit a box.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Met {
+    /// Place of the first box in index order.
+    pub first: usize,
+    /// Boxes that meet the query as far as the grid can tell.
+    pub meets: u32,
+    /// Boxes that overlap it by more than an edge, whatever the grid left out.
+    pub overlaps: u32,
+    /// Boxes among those that lie strictly between two opposite sides of the query.
+    pub between: u32,
+}
+
+/// Told what a walk meets, in index order.
+pub(crate) trait Sink {
+    /// Boxes strictly inside the query.
+    fn inside(&mut self, places: Range<usize>);
+    /// A leaf at the query's edge.
+    fn leaf(&mut self, met: Met);
+}
+
+/// By place in index order, padded to whole leaves.
+#[derive(Clone, Debug)]
+pub(crate) struct Notes {
+    /// 1 where the feature is in one piece.
+    pub pieces: Vec<u8>,
+    pub outlines: Vec<Outline>,
+    pub cores: Vec<Core>,
+}
+
 /// A static index over boxes. Queries never allocate but for their answer.
 #[derive(Clone, Debug, Default)]
 pub struct PackedIndex {
-    /// Place in Hilbert order → ordinal; empty boxes have no place.
+    /// Place in index order → ordinal; empty boxes have no place.
     order: Vec<u32>,
-    /// Leaf nodes first, then each coarser level; the last level is a single node.
-    levels: Vec<Vec<Node>>,
+    leaves: Leaves,
+    /// The levels above the leaves, finest first, the root last.
+    nodes: Vec<Node>,
+    /// Where each of those levels starts in `nodes`.
+    starts: Vec<u32>,
+    /// What the questions need to know of features without a look at them. Filled at the first question.
+    pub(crate) notes: OnceLock<Notes>,
 }
 
 impl PackedIndex {
     /// Sorts and packs. `boxes` in ordinal order, degrees; empty boxes are never found.
     pub fn build(boxes: &[BBox]) -> Self {
         let boxes: Vec<GridBox> = boxes.iter().map(grid_box).collect();
-        Self::pack(hilbert_order(&boxes), &boxes)
+        Self::from_grid(&boxes)
     }
 
     pub(crate) fn from_grid(boxes: &[GridBox]) -> Self {
-        Self::pack(hilbert_order(boxes), boxes)
+        Self::pack(packing_order(boxes), boxes)
     }
 
     fn pack(order: Vec<u32>, boxes: &[GridBox]) -> Self {
-        let mut levels = Vec::new();
-        let mut level = fill(order.len(), |place| boxes.get(order[place] as usize).copied().unwrap_or(NOWHERE));
-        while level.len() > 1 {
-            let next = fill(level.len(), |place| level[place].bounds());
-            levels.push(std::mem::replace(&mut level, next));
+        let at = |place: usize| boxes.get(order[place] as usize).copied().unwrap_or(NOWHERE);
+        let count = order.len();
+        let leaf_count = count.div_ceil(NODE);
+        let single = (0..count).all(|place| {
+            let b = at(place);
+            b[0] == b[2] && b[1] == b[3]
+        });
+        let leaves = if single {
+            let mut leaves = vec![Cells::EMPTY; leaf_count];
+            for place in 0..count {
+                let leaf = &mut leaves[place / NODE];
+                [leaf.x[place % NODE], leaf.y[place % NODE], _, _] = at(place);
+            }
+            Leaves::Cells(leaves)
+        } else {
+            Leaves::Boxes(fill(count, at))
+        };
+        let mut level = match &leaves {
+            Leaves::Cells(cells) => {
+                fill(if leaf_count > 1 { leaf_count } else { 0 }, |i| cells[i].bounds((count - i * NODE).min(NODE)))
+            }
+            Leaves::Boxes(nodes) => fill(if leaf_count > 1 { leaf_count } else { 0 }, |i| nodes[i].bounds()),
+        };
+        let (mut nodes, mut starts) = (Vec::new(), Vec::new());
+        while !level.is_empty() {
+            #[allow(clippy::cast_possible_truncation)]
+            starts.push(nodes.len() as u32);
+            let next = if level.len() > 1 { fill(level.len(), |i| level[i].bounds()) } else { Vec::new() };
+            nodes.append(&mut level);
+            level = next;
         }
-        levels.push(level);
-        Self { order, levels }
+        Self { order, leaves, nodes, starts, notes: OnceLock::new() }
     }
 
     /// How many boxes it holds, empty ones not counted.
@@ -145,6 +169,14 @@ impl PackedIndex {
         found
     }
 
+    /// As [`PackedIndex::search`], settled by the boxes it was built from (degrees, in ordinal order): the ordinals of
+    /// exactly those that meet `query`, in index order.
+    pub fn search_boxes(&self, query: &BBox, boxes: &[BBox]) -> Vec<u32> {
+        let mut sink = Settled { order: &self.order, query, boxes, hits: Vec::with_capacity(64) };
+        self.walk(&grid_box(query), &mut sink);
+        sink.hits
+    }
+
     pub(crate) fn search_into(&self, query: &GridBox, found: &mut Found) {
         let Found { inside, edge } = found;
         self.search_places(
@@ -156,64 +188,164 @@ impl PackedIndex {
 
     /// As [`PackedIndex::search`], telling places in index order: ranges of boxes strictly inside, and single ones that
     /// meet the edge.
-    pub(crate) fn search_places(
-        &self,
-        query: &GridBox,
-        mut inside: impl FnMut(Range<usize>),
-        mut edge: impl FnMut(usize),
-    ) {
+    pub(crate) fn search_places(&self, query: &GridBox, inside: impl FnMut(Range<usize>), edge: impl FnMut(usize)) {
+        self.walk(query, &mut Told { query, index: self, inside, edge });
+    }
+
+    /// Tells the sink what meets the query, edges included.
+    pub(crate) fn walk(&self, query: &GridBox, sink: &mut impl Sink) {
         if query[0] > query[2] || query[1] > query[3] || self.order.is_empty() {
             return;
         }
-        // At most fifteen siblings wait per level, and 2³² items make eight levels.
-        let mut stack: Vec<(u8, u32)> = Vec::with_capacity(64);
-        #[allow(clippy::cast_possible_truncation)]
-        stack.push((self.levels.len() as u8 - 1, 0));
-        while let Some((level, at)) = stack.pop() {
-            let (mut meets, within) = self.levels[level as usize][at as usize].compare(query);
-            let first = at * NODE as u32;
-            if level == 0 {
-                while meets != 0 {
-                    let child = meets.trailing_zeros();
-                    meets &= meets - 1;
-                    let place = (first + child) as usize;
-                    if within >> child & 1 == 1 { inside(place..place + 1) } else { edge(place) }
-                }
+        if self.starts.is_empty() {
+            self.walk_leaf(0, query, sink);
+        } else {
+            self.walk_node(self.starts.len() - 1, 0, query, sink);
+        }
+    }
+
+    fn walk_node(&self, level: usize, at: usize, query: &GridBox, sink: &mut impl Sink) {
+        let (mut meets, mut within) = self.nodes[self.starts[level] as usize + at].compare(query);
+        // Padding meets a query that reaches both ends of the grid.
+        meets &= self.filled_bits(level, at);
+        within &= meets;
+        while meets != 0 {
+            let child = meets.trailing_zeros();
+            let run = (within >> child).trailing_ones();
+            if run > 0 {
+                let first = at * NODE + child as usize;
+                sink.inside(self.span(level, first).start..self.span(level, first + run as usize - 1).end);
+                meets &= !0 << (child + run);
                 continue;
             }
-            while meets != 0 {
-                // From the highest, so that the stack gives them back in index order.
-                let child = 31 - meets.leading_zeros();
-                meets ^= 1 << child;
-                if within >> child & 1 == 1 {
-                    inside(self.span(level - 1, first + child));
-                } else {
-                    stack.push((level - 1, first + child));
-                }
+            meets &= meets - 1;
+            let next = at * NODE + child as usize;
+            if level == 0 { self.walk_leaf(next, query, sink) } else { self.walk_node(level - 1, next, query, sink) }
+        }
+    }
+
+    #[inline]
+    fn walk_leaf(&self, at: usize, query: &GridBox, sink: &mut impl Sink) {
+        let first = at * NODE;
+        let (meets, overlaps, between) = match &self.leaves {
+            Leaves::Cells(cells) => {
+                let (meets, inside) = cells[at].compare(query);
+                (meets, inside, inside)
+            }
+            Leaves::Boxes(nodes) => nodes[at].compare_boxes(query),
+        };
+        let filled = self.leaf_bits(at);
+        if meets & filled != 0 {
+            sink.leaf(Met { first, meets: meets & filled, overlaps: overlaps & filled, between: between & filled });
+        }
+    }
+
+    /// Calls `f` with the place of every box that holds the cell, in index order.
+    pub(crate) fn stab(&self, cell: [i32; 2], f: &mut impl FnMut(usize)) {
+        if self.order.is_empty() {
+        } else if self.starts.is_empty() {
+            self.stab_leaf(0, cell, f);
+        } else {
+            self.stab_node(self.starts.len() - 1, 0, cell, f);
+        }
+    }
+
+    fn stab_node(&self, level: usize, at: usize, cell: [i32; 2], f: &mut impl FnMut(usize)) {
+        for child in bits(self.nodes[self.starts[level] as usize + at].holding(cell)) {
+            let next = at * NODE + child as usize;
+            if level == 0 { self.stab_leaf(next, cell, f) } else { self.stab_node(level - 1, next, cell, f) }
+        }
+    }
+
+    #[inline]
+    fn stab_leaf(&self, at: usize, cell: [i32; 2], f: &mut impl FnMut(usize)) {
+        let first = at * NODE;
+        let meets = match &self.leaves {
+            Leaves::Cells(cells) => cells[at].compare(&[cell[0], cell[1], cell[0], cell[1]]).0,
+            Leaves::Boxes(nodes) => nodes[at].holding(cell),
+        };
+        bits(meets & self.leaf_bits(at)).for_each(|child| f(first + child as usize));
+    }
+
+    /// The places below a child of a node on a level above the leaves: packing makes them one range.
+    pub(crate) fn span(&self, level: usize, child: usize) -> Range<usize> {
+        let width = 1_usize.checked_shl(4 * (level as u32 + 1)).unwrap_or(usize::MAX);
+        let start = child.saturating_mul(width).min(self.order.len());
+        start..start.saturating_add(width).min(self.order.len())
+    }
+
+    /// Which children there are, a bit each.
+    pub(crate) fn filled_bits(&self, level: usize, at: usize) -> u32 {
+        let below = if level == 0 {
+            self.order.len().div_ceil(NODE)
+        } else {
+            (self.starts[level] - self.starts[level - 1]) as usize
+        };
+        first_bits(below - at * NODE)
+    }
+
+    pub(crate) fn leaf_bits(&self, at: usize) -> u32 {
+        first_bits(self.order.len() - at * NODE)
+    }
+
+    /// The level of the root and, through [`PackedIndex::node`], everything below it; level 0 is the leaves. `None` when
+    /// empty.
+    pub(crate) fn root(&self) -> Option<(u8, u32)> {
+        #[allow(clippy::cast_possible_truncation)]
+        (!self.order.is_empty()).then_some((self.starts.len() as u8, 0))
+    }
+
+    pub(crate) fn node(&self, level: u8, at: u32) -> Node {
+        match (&self.leaves, level) {
+            (Leaves::Cells(cells), 0) => {
+                let Cells { x, y } = cells[at as usize];
+                Node { west: x, south: y, east: x, north: y }
+            }
+            (Leaves::Boxes(nodes), 0) => nodes[at as usize].clone(),
+            _ => self.upper(level as usize - 1, at as usize).clone(),
+        }
+    }
+
+    /// The box at a place in index order.
+    pub(crate) fn grid_box(&self, place: usize) -> GridBox {
+        let (at, child) = (place / NODE, place % NODE);
+        match &self.leaves {
+            Leaves::Cells(cells) => {
+                let (x, y) = (cells[at].x[child], cells[at].y[child]);
+                [x, y, x, y]
+            }
+            Leaves::Boxes(nodes) => {
+                let node = &nodes[at];
+                [node.west[child], node.south[child], node.east[child], node.north[child]]
             }
         }
     }
 
-    /// The places below a node: packing makes them one range.
-    fn span(&self, level: u8, node: u32) -> Range<usize> {
-        let width = NODE.saturating_pow(u32::from(level) + 1);
-        let start = (node as usize).saturating_mul(width).min(self.order.len());
-        start..start.saturating_add(width).min(self.order.len())
+    /// A node above the leaves; level 0 is the one next to them.
+    pub(crate) fn upper(&self, level: usize, at: usize) -> &Node {
+        &self.nodes[self.starts[level] as usize + at]
     }
 
-    /// The root's level and, through [`PackedIndex::node`], everything below it; `None` when empty.
-    pub(crate) fn root(&self) -> Option<(u8, u32)> {
-        #[allow(clippy::cast_possible_truncation)]
-        (!self.order.is_empty()).then_some((self.levels.len() as u8 - 1, 0))
+    /// How many levels stand above the leaves.
+    pub(crate) fn upper_levels(&self) -> usize {
+        self.starts.len()
     }
 
-    pub(crate) fn node(&self, level: u8, at: u32) -> &Node {
-        &self.levels[level as usize][at as usize]
+    /// The leaves of an index over single cells.
+    pub(crate) fn cells(&self) -> Option<&[Cells]> {
+        match &self.leaves {
+            Leaves::Cells(cells) => Some(cells),
+            Leaves::Boxes(_) => None,
+        }
     }
 
     /// Bounds of everything.
     pub(crate) fn bounds(&self) -> GridBox {
-        self.levels.last().and_then(|top| top.first()).map_or(NOWHERE, Node::bounds)
+        match (self.nodes.last(), &self.leaves) {
+            (Some(root), _) => root.bounds(),
+            (None, Leaves::Cells(cells)) => cells.first().map_or(NOWHERE, |leaf| leaf.bounds(self.order.len())),
+            (None, Leaves::Boxes(nodes)) => nodes.first().map_or(NOWHERE, Node::bounds),
+        }
     }
 
     /// Ordinals in index order.
@@ -221,12 +353,63 @@ impl PackedIndex {
         &self.order
     }
 
-    /// How many children a node really has.
+    /// How many children a node really has; levels as in [`PackedIndex::root`].
     pub(crate) fn children(&self, level: u8, at: u32) -> u32 {
-        let below = if level == 0 { self.order.len() } else { self.levels[level as usize - 1].len() };
-        #[allow(clippy::cast_possible_truncation)]
-        let count = below.saturating_sub(at as usize * NODE).min(NODE) as u32;
-        count
+        let bits = match level {
+            0 => self.leaf_bits(at as usize),
+            _ => self.filled_bits(level as usize - 1, at as usize),
+        };
+        bits.count_ones()
+    }
+}
+
+/// The sink of [`PackedIndex::search_boxes`].
+struct Settled<'a> {
+    order: &'a [u32],
+    query: &'a BBox,
+    boxes: &'a [BBox],
+    hits: Vec<u32>,
+}
+
+impl Sink for Settled<'_> {
+    fn inside(&mut self, places: Range<usize>) {
+        self.hits.extend_from_slice(&self.order[places]);
+    }
+
+    fn leaf(&mut self, met: Met) {
+        let mut hits = met.overlaps;
+        for child in bits(met.meets & !met.overlaps) {
+            let ordinal = self.order[met.first + child as usize];
+            if self.boxes.get(ordinal as usize).is_some_and(|b| b.intersects(self.query)) {
+                hits |= 1 << child;
+            }
+        }
+        push_some(&mut self.hits, &self.order[met.first..], hits);
+    }
+}
+
+/// The sink of [`PackedIndex::search_places`].
+struct Told<'a, I, E> {
+    query: &'a GridBox,
+    index: &'a PackedIndex,
+    inside: I,
+    edge: E,
+}
+
+impl<I: FnMut(Range<usize>), E: FnMut(usize)> Sink for Told<'_, I, E> {
+    fn inside(&mut self, places: Range<usize>) {
+        (self.inside)(places);
+    }
+
+    fn leaf(&mut self, met: Met) {
+        let inside = match &self.index.leaves {
+            Leaves::Cells(_) => met.overlaps,
+            Leaves::Boxes(nodes) => nodes[met.first / NODE].compare(self.query).1,
+        };
+        for child in bits(met.meets) {
+            let place = met.first + child as usize;
+            if inside >> child & 1 == 1 { (self.inside)(place..place + 1) } else { (self.edge)(place) }
+        }
     }
 }
 
@@ -238,7 +421,7 @@ fn filled(boxes: &[GridBox]) -> usize {
     boxes.iter().filter(|b| !is_nowhere(b)).count()
 }
 
-const MAGIC: &[u8] = b"TCIDX\0\0\x01";
+const MAGIC: &[u8] = b"TCIDX\0\0\x02";
 
 fn fill(count: usize, mut bounds: impl FnMut(usize) -> GridBox) -> Vec<Node> {
     let mut nodes = vec![Node::EMPTY; count.div_ceil(NODE)];
@@ -260,55 +443,57 @@ fn check_sum(boxes: &[GridBox]) -> u64 {
     sum
 }
 
-fn hilbert_order(boxes: &[GridBox]) -> Vec<u32> {
-    let centre = |b: &GridBox| [(i64::from(b[0]) + i64::from(b[2])) / 2, (i64::from(b[1]) + i64::from(b[3])) / 2];
-    let mut low = [i64::MAX; 2];
-    let mut high = [i64::MIN; 2];
-    for c in boxes.iter().filter(|b| !is_nowhere(b)).map(centre) {
-        for axis in 0..2 {
-            low[axis] = low[axis].min(c[axis]);
-            high[axis] = high[axis].max(c[axis]);
-        }
-    }
-    let span = [(high[0].saturating_sub(low[0])).max(1), (high[1].saturating_sub(low[1])).max(1)];
+/// A box's centre and its ordinal.
+#[derive(Clone, Copy)]
+struct Item {
+    centre: [i32; 2],
+    ordinal: u32,
+}
+
+/// Ordinals in the order of a k-d tree whose splits fall on node borders (the bulk loading of Lee & Lee 2003, "OMT"):
+/// nodes come out square and, for points, without overlap.
+fn packing_order(boxes: &[GridBox]) -> Vec<u32> {
     #[allow(clippy::cast_possible_truncation)]
-    let mut keys: Vec<u64> = boxes
+    let mut items: Vec<Item> = boxes
         .iter()
         .enumerate()
         .filter(|(_, b)| !is_nowhere(b))
-        .map(|(ordinal, b)| {
-            let c = centre(b);
-            let unit = |axis: usize| ((c[axis] - low[axis]) * 0xffff / span[axis]) as u32;
-            u64::from(hilbert(unit(0), unit(1))) << 32 | ordinal as u64
-        })
+        .map(|(ordinal, b)| Item { centre: [b[0].midpoint(b[2]), b[1].midpoint(b[3])], ordinal: ordinal as u32 })
         .collect();
-    keys.sort_unstable();
-    #[allow(clippy::cast_possible_truncation)]
-    keys.into_iter().map(|key| key as u32).collect()
+    let bounds = items.iter().fold(NOWHERE, |b, item| {
+        let [x, y] = item.centre;
+        [b[0].min(x), b[1].min(y), b[2].max(x), b[3].max(y)]
+    });
+    split(&mut items, bounds);
+    items.into_iter().map(|item| item.ordinal).collect()
 }
 
-/// Place on the Hilbert curve of order 16 (the classic quadrant walk: Hamilton & Rau-Chaplin 2008 give the theory).
-fn hilbert(mut x: u32, mut y: u32) -> u32 {
-    let mut key = 0;
-    let mut s = 1 << 15;
-    while s > 0 {
-        let (right, up) = (u32::from(x & s != 0), u32::from(y & s != 0));
-        key = key << 2 | (3 * right) ^ up;
-        if up == 0 {
-            if right == 1 {
-                x = !x & 0xffff;
-                y = !y & 0xffff;
-            }
-            std::mem::swap(&mut x, &mut y);
-        }
-        s >>= 1;
+fn split(items: &mut [Item], bounds: GridBox) {
+    if items.len() <= NODE {
+        return;
     }
-    key
+    // What one child of the node over these items holds when full.
+    let mut child = NODE;
+    while child * NODE < items.len() {
+        child *= NODE;
+    }
+    let left = items.len().div_ceil(child) / 2 * child;
+    let axis = usize::from(i64::from(bounds[3]) - i64::from(bounds[1]) > i64::from(bounds[2]) - i64::from(bounds[0]));
+    // The ordinal settles ties, so that the order does not depend on the selection's mood.
+    let (_, middle, _) = items.select_nth_unstable_by_key(left, |item| (item.centre[axis], item.ordinal));
+    let at = middle.centre[axis];
+    let (below, above) = items.split_at_mut(left);
+    let (mut low, mut high) = (bounds, bounds);
+    low[axis + 2] = at;
+    high[axis] = at;
+    split(below, low);
+    split(above, high);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grid::to_grid;
     use proptest::prelude::*;
 
     fn boxes() -> impl Strategy<Value = Vec<BBox>> {
@@ -334,6 +519,31 @@ mod tests {
                 .chain(found.edge.iter().copied().filter(|&o| all[o as usize].intersects(&query))).collect();
             got.sort_unstable();
             let want: Vec<u32> = (0..).zip(&all).filter(|(_, b)| b.intersects(&query)).map(|(o, _)| o).collect();
+            prop_assert_eq!(&got, &want);
+            let mut settled = index.search_boxes(&query, &all);
+            settled.sort_unstable();
+            prop_assert_eq!(settled, want);
+            let cell = [to_grid(x), to_grid(y)];
+            let mut held = Vec::new();
+            index.stab(cell, &mut |place| held.push(index.order[place]));
+            held.sort_unstable();
+            let grid: Vec<GridBox> = all.iter().map(grid_box).collect();
+            let holds = |b: &GridBox| b[0] <= cell[0] && cell[0] <= b[2] && b[1] <= cell[1] && cell[1] <= b[3];
+            let want: Vec<u32> = (0..).zip(&grid).filter(|(_, b)| holds(b)).map(|(o, _)| o).collect();
+            prop_assert_eq!(held, want);
+        }
+
+        #[test]
+        fn single_cells_are_found_as_boxes_are(all in proptest::collection::vec((0_i32..60, 0_i32..60), 0..700), q in (0_i32..60, 0_i32..60, 0_i32..60, 0_i32..60)) {
+            let grid: Vec<GridBox> = all.iter().map(|(x, y)| [*x, *y, *x, *y]).collect();
+            let index = PackedIndex::from_grid(&grid);
+            prop_assert!(index.cells().is_some());
+            let mut found = Found::default();
+            index.search_into(&[q.0, q.1, q.2, q.3], &mut found);
+            let mut got = [found.inside, found.edge].concat();
+            got.sort_unstable();
+            let meets = |b: &GridBox| q.0 <= b[0] && b[0] <= q.2 && q.1 <= b[1] && b[1] <= q.3;
+            let want: Vec<u32> = (0..).zip(&grid).filter(|(_, b)| meets(b)).map(|(o, _)| o).collect();
             prop_assert_eq!(got, want);
         }
 
@@ -360,17 +570,5 @@ mod tests {
         assert_eq!((found.inside, found.edge), (vec![1], vec![]));
         assert_eq!(PackedIndex::build(&[]).search(&everywhere), Found::default());
         assert_eq!(PackedIndex::build(&all).search(&BBox::EMPTY), Found::default());
-    }
-
-    #[test]
-    fn neighbours_on_the_curve_are_neighbours_on_the_plane() {
-        let mut at = std::collections::BTreeMap::new();
-        for x in 0..16_u32 {
-            for y in 0..16_u32 {
-                at.insert(hilbert(x << 12, y << 12), (x.cast_signed(), y.cast_signed()));
-            }
-        }
-        let cells: Vec<_> = at.values().collect();
-        assert!(cells.windows(2).all(|w| (w[0].0 - w[1].0).abs() + (w[0].1 - w[1].1).abs() == 1));
     }
 }

@@ -1,6 +1,8 @@
-//! Exact questions in the plane of degrees: inside a polygon, across a box.
+//! Exact questions in the plane of degrees: inside a polygon, across a box. And the outline of a geometry in sixteen bytes,
+//! which answers most of them without a look at the geometry.
 
-use geo_types::{Coord, Geometry, LineString, Polygon};
+use crate::grid::{GridBox, PER_DEGREE};
+use geo_types::{Coord, Geometry, Polygon};
 use model::BBox;
 
 /// The rings and lines of a geometry as seen by the queries.
@@ -26,17 +28,25 @@ pub(crate) fn parts(geometry: &Geometry<f64>, f: &mut dyn FnMut(Part<'_>)) {
     }
 }
 
-pub(crate) fn rings(polygon: &Polygon<f64>) -> impl Iterator<Item = &LineString<f64>> {
-    std::iter::once(polygon.exterior()).chain(polygon.interiors())
+/// A polygon's closed rings, the exterior first.
+pub(crate) fn rings(polygon: &Polygon<f64>) -> impl Iterator<Item = &[Coord<f64>]> + Clone {
+    std::iter::once(polygon.exterior()).chain(polygon.interiors()).map(|ring| ring.0.as_slice())
 }
 
-/// Whether the polygon contains the point, borders half-open: within a coverage with shared vertices every point lies
-/// in exactly one polygon, because both neighbours evaluate the same expression for their common edge.
+/// As [`within_rings`].
 pub(crate) fn contains(polygon: &Polygon<f64>, c: Coord<f64>) -> bool {
-    rings(polygon).fold(false, |odd, ring| odd ^ crossings_odd(&ring.0, c))
+    within_rings(rings(polygon), c)
 }
 
-fn crossings_odd(ring: &[Coord<f64>], c: Coord<f64>) -> bool {
+/// Whether a polygon contains the point, borders half-open: within a coverage with shared vertices every point lies
+/// in exactly one polygon, because both neighbours evaluate the same expression for their common edge.
+pub(crate) fn within_rings<'a>(mut rings: impl Iterator<Item = &'a [Coord<f64>]>, c: Coord<f64>) -> bool {
+    let first = rings.next().is_some_and(|ring| crossings_odd(ring, c));
+    rings.fold(first, |odd, ring| odd ^ crossings_odd(ring, c))
+}
+
+/// Whether a ray from the place eastwards crosses the closed ring an odd number of times.
+pub(crate) fn crossings_odd(ring: &[Coord<f64>], c: Coord<f64>) -> bool {
     let mut odd = false;
     for edge in ring.array_windows::<2>() {
         let [a, b] = *edge;
@@ -55,29 +65,24 @@ pub(crate) fn ring_area2(ring: &[Coord<f64>]) -> f64 {
     ring.array_windows::<2>().map(|[a, b]| (a.x - o.x) * (b.y - o.y) - (b.x - o.x) * (a.y - o.y)).sum()
 }
 
-/// Area in square degrees, holes taken off.
+/// As [`area_of_rings`].
 pub(crate) fn polygon_area(polygon: &Polygon<f64>) -> f64 {
-    let holes: f64 = polygon.interiors().iter().map(|ring| ring_area2(&ring.0).abs()).sum();
-    (ring_area2(&polygon.exterior().0).abs() - holes).max(0.0) / 2.0
+    area_of_rings(rings(polygon))
 }
 
-/// Whether geometry and box have a point in common, edges included.
-pub(crate) fn meets_box(geometry: &Geometry<f64>, b: &BBox) -> bool {
-    let mut hit = false;
-    parts(geometry, &mut |part| {
-        hit = hit
-            || match part {
-                Part::Point(c) => b.contains(c.x, c.y),
-                Part::Line(line) => path_meets_box(line, b),
-                Part::Polygon(p) => {
-                    rings(p).any(|ring| path_meets_box(&ring.0, b)) || contains(p, Coord { x: b.west, y: b.south })
-                }
-            };
-    });
-    hit
+/// Area in square degrees, the holes (all but the first ring) taken off.
+pub(crate) fn area_of_rings<'a>(mut rings: impl Iterator<Item = &'a [Coord<f64>]>) -> f64 {
+    let exterior = rings.next().map_or(0.0, |ring| ring_area2(ring).abs());
+    let holes: f64 = rings.map(|ring| ring_area2(ring).abs()).sum();
+    (exterior - holes).max(0.0) / 2.0
 }
 
-fn path_meets_box(path: &[Coord<f64>], b: &BBox) -> bool {
+/// Whether polygon and box have a point in common, edges included.
+pub(crate) fn rings_meet_box<'a>(rings: impl Iterator<Item = &'a [Coord<f64>]> + Clone, b: &BBox) -> bool {
+    rings.clone().any(|ring| path_meets_box(ring, b)) || within_rings(rings, Coord { x: b.west, y: b.south })
+}
+
+pub(crate) fn path_meets_box(path: &[Coord<f64>], b: &BBox) -> bool {
     if let [only] = path {
         return b.contains(only.x, only.y);
     }
@@ -98,11 +103,147 @@ fn segment_meets_box(p: Coord<f64>, q: Coord<f64>, b: &BBox) -> bool {
     !(sides.iter().all(|s| *s > 0.0) || sides.iter().all(|s| *s < 0.0))
 }
 
+/// Eight vertices of a geometry, the outermost to the west, south, east, north, south-west, south-east, north-west and
+/// north-east: 256ths of its box, from the south-west, rounded down. What they say is certain.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Outline {
+    x: [u8; 8],
+    y: [u8; 8],
+}
+
+impl Outline {
+    /// `around` is the geometry's box, and `coords` calls back with every vertex.
+    pub fn new(around: &GridBox, coords: impl Fn(&mut dyn FnMut(Coord<f64>))) -> Self {
+        let [west, south, east, north] = around.map(f64::from);
+        let (x_scale, y_scale) = (256.0 / (east - west).max(1.0), 256.0 / (north - south).max(1.0));
+        let mut outermost = [(f64::INFINITY, 0.0, 0.0); 8];
+        coords(&mut |c| {
+            let (x, y) = ((c.x * PER_DEGREE - west) * x_scale, (c.y * PER_DEGREE - south) * y_scale);
+            for (best, order) in outermost.iter_mut().zip([x, y, -x, -y, x + y, y - x, x - y, -x - y]) {
+                if order < best.0 {
+                    *best = (order, x, y);
+                }
+            }
+        });
+        // Saturating casts.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        Self { x: outermost.map(|(_, x, _)| x as u8), y: outermost.map(|(_, _, y)| y as u8) }
+    }
+
+    /// `Some` where it is certain that geometry and query have a point in common, or that they have none.
+    pub fn meets(&self, around: &GridBox, query: &GridBox) -> Option<bool> {
+        let [west, south, east, north] = around.map(f64::from);
+        let [q_west, q_south, q_east, q_north] = query.map(f64::from);
+        let (x_scale, y_scale) = (256.0 / (east - west).max(1.0), 256.0 / (north - south).max(1.0));
+        // Two steps for the rounding of box and query. A vertex at 7 lies from 7/256 to 8/256. Saturating casts.
+        #[allow(clippy::cast_possible_truncation)]
+        let (low, high) = (
+            |v: f64, scale: f64| ((v + 2.0) * scale).ceil() as i16,
+            |v: f64, scale: f64| ((v - 2.0) * scale).floor() as i16,
+        );
+        let (x_low, x_high) = (low(q_west - west, x_scale), high(q_east - west, x_scale));
+        let (y_low, y_high) = (low(q_south - south, y_scale), high(q_north - south, y_scale));
+        let mut hit = false;
+        for i in 0..8 {
+            let (x, y) = (i16::from(self.x[i]), i16::from(self.y[i]));
+            hit |= (x_low <= x) & (x < x_high) & (y_low <= y) & (y < y_high);
+        }
+        if hit { Some(true) } else { self.misses(around, query).then_some(false) }
+    }
+
+    /// Whether it is certain that geometry and query have no point in common.
+    pub fn misses(&self, around: &GridBox, query: &GridBox) -> bool {
+        let [west, south, east, north] = around.map(f64::from);
+        let [q_west, q_south, q_east, q_north] = query.map(f64::from);
+        let (x_scale, y_scale) = (256.0 / (east - west).max(1.0), 256.0 / (north - south).max(1.0));
+        // How far the query comes into the box from each side, three steps added for the rounding of all three.
+        let (from_west, from_east) = ((q_east - west + 3.0) * x_scale, (east - q_west + 3.0) * x_scale);
+        let (from_south, from_north) = ((q_north - south + 3.0) * y_scale, (north - q_south + 3.0) * y_scale);
+        // What is gone of both sides together before a corner's outermost vertex comes.
+        let gone = |i: usize, east: bool, north: bool| {
+            let (x, y) = (f64::from(self.x[i]), f64::from(self.y[i]));
+            (if east { 255.0 - x } else { x }) + (if north { 255.0 - y } else { y })
+        };
+        (from_west + from_south < gone(4, false, false))
+            | (from_east + from_south < gone(5, true, false))
+            | (from_west + from_north < gone(6, false, true))
+            | (from_east + from_north < gone(7, true, true))
+    }
+}
+
+/// The largest part around the middle of a polygon's box that no ring enters and that lies inside, in 256ths of the box,
+/// rounded down; 0 where the middle is outside. What it says is certain.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Core(u8);
+
+impl Core {
+    /// `around` is the polygon's box, and `rings` calls back with every closed ring.
+    pub fn new(around: &GridBox, rings: impl Fn(&mut dyn FnMut(&[Coord<f64>]))) -> Self {
+        let [west, south, east, north] = around.map(f64::from);
+        let middle = Coord { x: west.midpoint(east) / PER_DEGREE, y: south.midpoint(north) / PER_DEGREE };
+        let scale = |low: f64, high: f64| 2.0 * PER_DEGREE / (high - low).max(1.0);
+        let (x_scale, y_scale) = (scale(west, east), scale(south, north));
+        let (mut inside, mut clear) = (false, 1.0_f64);
+        rings(&mut |ring| {
+            inside ^= crossings_odd(ring, middle);
+            let place = |c: &Coord<f64>| [(c.x - middle.x) * x_scale, (c.y - middle.y) * y_scale];
+            for [a, b] in ring.array_windows::<2>() {
+                clear = clear.min(clearance(place(a), place(b), clear));
+            }
+        });
+        // Saturating cast.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        Self(if inside { (clear * 256.0 - 0.001).max(0.0) as u8 } else { 0 })
+    }
+
+    /// Whether it is certain that the query has a point inside the polygon.
+    pub fn meets(self, around: &GridBox, query: &GridBox) -> bool {
+        let [west, south, east, north] = around.map(i64::from);
+        let [q_west, q_south, q_east, q_north] = query.map(i64::from);
+        // Twice the place of the middle and of the core's sides, with two steps for the rounding.
+        let (x, x_reach) = (west + east, (((east - west) * i64::from(self.0)) >> 8) - 4);
+        let (y, y_reach) = (south + north, (((north - south) * i64::from(self.0)) >> 8) - 4);
+        (x_reach > 0)
+            & (y_reach > 0)
+            & (2 * q_west < x + x_reach)
+            & (2 * q_east > x - x_reach)
+            & (2 * q_south < y + y_reach)
+            & (2 * q_north > y - y_reach)
+    }
+}
+
+/// How far a segment stays from the origin, by the larger of |x| and |y|; not worked out where it is no less than `least`.
+fn clearance([ax, ay]: [f64; 2], [bx, by]: [f64; 2], least: f64) -> f64 {
+    let beside = ax.min(bx) >= least || ax.max(bx) <= -least || ay.min(by) >= least || ay.max(by) <= -least;
+    if beside {
+        return least;
+    }
+    let (dx, dy) = (bx - ax, by - ay);
+    // A convex function of the way along, made of four straight ones: least at an end or where two of them cross.
+    let crossings = [(ax, dx), (ay, dy), (ax - ay, dx - dy), (ax + ay, dx + dy)];
+    let at = |t: f64| (ax + t * dx).abs().max((ay + t * dy).abs());
+    let ends = at(0.0).min(at(1.0));
+    crossings.into_iter().filter(|(_, d)| *d != 0.0).map(|(a, d)| at((-a / d).clamp(0.0, 1.0))).fold(ends, f64::min)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use geo_types::{line_string, polygon};
+    use crate::grid::{grid_box, to_grid};
+    use geo_types::{LineString, line_string, polygon};
     use proptest::prelude::*;
+
+    fn meets_box(geometry: &Geometry<f64>, b: &BBox) -> bool {
+        let mut hit = false;
+        parts(geometry, &mut |part| {
+            hit |= match part {
+                Part::Point(c) => b.contains(c.x, c.y),
+                Part::Line(line) => path_meets_box(line, b),
+                Part::Polygon(p) => rings_meet_box(rings(p), b),
+            };
+        });
+        hit
+    }
 
     fn hollow() -> Polygon<f64> {
         polygon!(
@@ -125,6 +266,18 @@ mod tests {
     }
 
     #[test]
+    fn the_core_of_a_square_reaches_its_sides_and_a_hole_in_the_middle_leaves_none() {
+        let core = |p: &Polygon<f64>| {
+            let around = grid_box(&model::geometry_bbox(&p.clone().into()));
+            let core = Core::new(&around, |f| rings(p).for_each(&mut *f));
+            move |x: f64, y: f64| core.meets(&around, &grid_box(&BBox { west: x, south: y, east: x, north: y }))
+        };
+        let square = core(&Polygon::new(hollow().exterior().clone(), vec![]));
+        assert!(square(5.0, 5.0) && square(0.1, 9.9) && !square(0.01, 5.0) && !square(-1.0, 5.0));
+        assert!(!core(&hollow())(5.0, 5.0));
+    }
+
+    #[test]
     fn a_polygon_around_the_box_meets_it() {
         assert!(meets_box(&hollow().into(), &BBox::from([1.0, 1.0, 2.0, 2.0])));
         let diagonal: Geometry<f64> = line_string![(x: 0., y: 0.), (x: 10., y: 10.)].into();
@@ -133,6 +286,28 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn an_outline_says_only_what_is_true(
+            ring in proptest::collection::vec((0.0..1.0_f64, 0.0..1.0_f64), 1..7), x in -0.5..1.5_f64, y in -0.5..1.5_f64,
+            w in 0.0..1.5_f64, h in 0.0..1.5_f64, size in prop_oneof![Just(1e-6), Just(1e-4), Just(1.0), Just(100.0)], area in any::<bool>()
+        ) {
+            let line = LineString(ring.iter().map(|(x, y)| Coord { x: x * size, y: y * size }).collect());
+            let geometry: Geometry<f64> = if area { Polygon::new(line, vec![]).into() } else { line.into() };
+            let around = grid_box(&model::geometry_bbox(&geometry));
+            let outline = Outline::new(&around, |f| model::visit_coords(&geometry, &mut |c| f(c)));
+            let query = BBox { west: x * size, south: y * size, east: (x + w) * size, north: (y + h) * size };
+            if let Some(meets) = outline.meets(&around, &grid_box(&query)) {
+                prop_assert_eq!(meets, meets_box(&geometry, &query));
+            }
+            if let Geometry::Polygon(p) = &geometry {
+                let core = Core::new(&around, |f| rings(p).for_each(&mut *f));
+                prop_assert!(!core.meets(&around, &grid_box(&query)) || meets_box(&geometry, &query));
+                let cell = [to_grid(query.west), to_grid(query.south)];
+                let within = contains(p, Coord { x: query.west, y: query.south });
+                prop_assert!(within || !core.meets(&around, &[cell[0], cell[1], cell[0], cell[1]]));
+            }
+        }
+
         #[test]
         fn every_point_lies_in_exactly_one_of_two_neighbours(
             border in proptest::collection::vec(-1.0..1.0_f64, 1..20), x in -4.9..4.9_f64, y in 0.0..1.0_f64, on in any::<bool>()

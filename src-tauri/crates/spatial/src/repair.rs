@@ -250,8 +250,8 @@ struct Segment {
 fn fault(polygons: &[Polygon<f64>]) -> Option<&'static str> {
     let mut segments = Vec::new();
     for (ring, path) in (0_u32..).zip(polygons.iter().flat_map(rings)) {
-        let of = u32::try_from(path.0.len().saturating_sub(1)).unwrap_or(u32::MAX);
-        for (number, [a, b]) in (0_u32..).zip(path.0.array_windows::<2>()) {
+        let of = u32::try_from(path.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        for (number, [a, b]) in (0_u32..).zip(path.array_windows::<2>()) {
             segments.push(Segment { a: *a, b: *b, ring, number, of });
         }
     }

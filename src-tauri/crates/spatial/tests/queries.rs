@@ -77,6 +77,113 @@ fn near_gives_true_distances_nearest_first() {
     assert!(picture.near(Coord { x: f64::NAN, y: 0.0 }, None, None).is_empty());
 }
 
+/// Crowds of very different density, doubles among them.
+fn crowds(seed: u64) -> Vec<Coord<f64>> {
+    let mut dice = Dice(seed);
+    let mut all = Vec::new();
+    for spread in [1e-6, 1e-4, 1e-2, 0.3] {
+        let c = dice.coord();
+        all.extend((0..700).map(|_| Coord { x: c.x + spread * dice.roll(), y: c.y + spread * dice.roll() }));
+    }
+    all.extend_from_within(0..40);
+    all
+}
+
+fn distances(points: &[Coord<f64>], from: Coord<f64>) -> Vec<f64> {
+    points.iter().map(|c| geodesy::distance_m(from, *c)).collect()
+}
+
+#[test]
+fn nearest_points_are_those_of_a_scan_however_dense_they_lie() {
+    let points = crowds(31);
+    let picture = picture(points.iter().enumerate().map(|(i, c)| named(i, Point(*c))).collect());
+    let mut dice = Dice(32);
+    for i in 0..300 {
+        let near = points[(dice.roll() * points.len() as f64) as usize];
+        let shift = [1e-7, 1e-5, 1e-3, 0.05, 1.0][i % 5];
+        let from = Coord { x: near.x + shift * (dice.roll() - 0.5), y: near.y + shift * (dice.roll() - 0.5) };
+        let all = distances(&points, from);
+        let mut want = all.clone();
+        want.sort_by(f64::total_cmp);
+        for count in [0, 1, 2, 10, 64, 65, 200] {
+            let got = picture.near(from, None, Some(count));
+            assert_eq!(got.len(), count);
+            assert!(got.is_sorted_by(|a, b| (a.1, a.0) < (b.1, b.0)), "nearest first, each once");
+            for (hit, want) in got.iter().zip(&want) {
+                assert!((hit.1 - want).abs() < 1e-4 && (hit.1 - all[hit.0 as usize]).abs() < 1e-4, "{from:?} {count}");
+            }
+        }
+        let within_m = want[7] + 1e-3;
+        let few = want.iter().filter(|d| **d <= within_m).count();
+        assert_eq!(picture.near(from, Some(within_m), Some(20)).len(), few.min(20));
+    }
+}
+
+#[test]
+fn within_a_radius_is_what_a_scan_measures() {
+    let points = crowds(41);
+    let picture = picture(points.iter().enumerate().map(|(i, c)| named(i, Point(*c))).collect());
+    let mut dice = Dice(42);
+    for i in 0..300 {
+        let from = if i % 3 == 0 { dice.coord() } else { points[(dice.roll() * points.len() as f64) as usize] };
+        let radius_m = [0.0, 0.05, 3.0, 500.0, 20_000.0, 49_000.0, 80_000.0][i % 7] * (0.5 + dice.roll());
+        let all = distances(&points, from);
+        let want: Vec<u32> = (0..).zip(&all).filter(|(_, d)| **d <= radius_m).map(|(o, _)| o).collect();
+        let near: Vec<u32> = picture.near(from, Some(radius_m), None).into_iter().map(|h| h.0).collect();
+        // A tenth of a millimetre on either side belongs to the method.
+        let doubtful = |o: &u32| (all[*o as usize] - radius_m).abs() < 1e-4;
+        let sure = |ordinals: Vec<u32>| sorted(ordinals.into_iter().filter(|o| !doubtful(o)).collect());
+        assert_eq!(sure(picture.within_radius(from, radius_m)), sure(want.clone()), "{from:?} {radius_m}");
+        assert_eq!(sure(near), sure(want), "{from:?} {radius_m}");
+    }
+    let here = points[0];
+    assert!(picture.within_radius(here, 0.0).contains(&0));
+    assert!(picture.within_radius(here, -1.0).is_empty() && picture.within_radius(here, f64::NAN).is_empty());
+    assert_eq!(picture.within_radius(here, f64::INFINITY).len(), points.len());
+}
+
+#[test]
+fn within_a_radius_sees_lines_and_polygons_as_near_does() {
+    let picture = picture(mixed(13));
+    let mut dice = Dice(14);
+    for radius_m in [0.0, 10.0, 3_000.0, 60_000.0] {
+        let from = dice.coord();
+        let near = picture.near(from, Some(radius_m), None).into_iter().map(|h| h.0).collect();
+        assert_eq!(sorted(picture.within_radius(from, radius_m)), sorted(near));
+    }
+}
+
+#[test]
+fn a_join_is_many_single_questions() {
+    let mut features = coverage(9, PROVINCE, 4);
+    features.push(named(500, Rect::new((105.9, 10.9), (106.3, 11.3)).to_polygon()));
+    let picture = picture(features);
+    let mut dice = Dice(5);
+    let mut places: Vec<Coord<f64>> = (0..3_000).map(|_| dice.coord()).collect();
+    places.extend([(f64::NAN, 11.0), (106.0, f64::INFINITY), (0.0, 0.0), (105.9, 10.9)].map(Coord::from));
+    let single = |(number, c): (u32, &Coord<f64>)| {
+        let hits = picture.at(*c, 0.0).into_iter().map(move |h| [number, h.0]);
+        let mut hits: Vec<[u32; 2]> = hits.collect();
+        hits.sort_unstable();
+        hits
+    };
+    let want: Vec<[u32; 2]> = (0..).zip(&places).flat_map(single).collect();
+    assert_eq!(picture.join(&places), want);
+    assert!(picture.join(&[]).is_empty());
+}
+
+#[test]
+fn the_whole_world_holds_every_feature_once() {
+    for features in [mixed(9), points(37, 9), points(16, 9), points(1, 9)] {
+        let count = features.iter().filter(|f| !model::geometry_bbox(&f.geometry).is_empty()).count() as u32;
+        let picture = picture(features);
+        for reach in [200.0, 300.0, 1e12, f64::MAX] {
+            let world = BBox { west: -reach, south: -reach, east: reach, north: reach };
+            assert_eq!(sorted(picture.within_bbox(world)).len() as u32, count, "±{reach}");
+        }
+    }
+}
+
 #[test]
 fn near_works_everywhere_on_earth() {
     let mut dice = Dice(21);

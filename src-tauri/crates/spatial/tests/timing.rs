@@ -7,11 +7,15 @@
 
 mod common;
 
-use common::{Dice, communes, feature, layer, points, tiles, vertices};
-use geo_types::{Coord, Geometry};
+use common::{Dice, communes, feature, layer, tiles, vertices};
+use geo::Contains;
+use geo_index::kdtree::{KDTreeBuilder, KDTreeIndex};
+use geo_index::rtree::{RTreeBuilder, RTreeIndex, sort::HilbertSort};
+use geo_types::{Coord, Geometry, Polygon};
 use model::{BBox, Feature};
-use rstar::{AABB, RTree, primitives::GeomWithData};
-use spatial::LayerPicture;
+use rstar::primitives::{GeomWithData, Rectangle};
+use rstar::{AABB, RTree};
+use spatial::{LayerPicture, PackedIndex};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -100,72 +104,254 @@ fn communes_tile_in_time() {
     println!("  near 5: {us:.2} us");
 }
 
-fn queries(label: &str, features: Vec<Feature>) {
+/// Ours and a peer in five alternating rounds over the same calls; both answers must count the same hits unless told
+/// otherwise. Prints microseconds per call and how many times the peer's time ours would fit in.
+fn race<T>(
+    label: &str,
+    calls: &[T],
+    same: bool,
+    mut ours: impl FnMut(&T) -> usize,
+    peer_name: &str,
+    mut peer: impl FnMut(&T) -> usize,
+) {
+    let mut hits = [0; 2];
+    let mut round = |who: usize, f: &mut dyn FnMut(&T) -> usize| {
+        let start = Instant::now();
+        hits[who] = calls.iter().map(|c| black_box(f(c))).sum();
+        ms(start) * 1e3 / calls.len() as f64
+    };
+    let (mut a, mut b, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..5 {
+        a.push(round(0, &mut ours));
+        b.push(round(1, &mut peer));
+        ratios.push(b[b.len() - 1] / a[a.len() - 1]);
+    }
+    for times in [&mut a, &mut b, &mut ratios] {
+        times.sort_by(f64::total_cmp);
+    }
+    let mean = hits.map(|h| h as f64 / calls.len() as f64);
+    println!(
+        "  {label:<44} ours {:>7.3} us  {peer_name:<10} {:>7.3} us  ratio {:>6.2}  hits {:.2}/{:.2}",
+        a[2], b[2], ratios[2], mean[0], mean[1]
+    );
+    assert!(!same || hits[0] == hits[1], "{label}: {hits:?} hits");
+}
+
+/// The three arrays of queries.npz (`pt`, `bbox`, `rad`): each member is stored uncompressed, a header and raw numbers.
+fn arrays(file: &[u8]) -> Vec<Vec<f64>> {
+    let starts: Vec<usize> = file.windows(6).enumerate().filter(|(_, w)| w == b"\x93NUMPY").map(|(at, _)| at).collect();
+    let array = |&at: &usize| {
+        let header_len = usize::from(u16::from_le_bytes([file[at + 8], file[at + 9]]));
+        let (header, data) = file[at + 10..].split_at(header_len);
+        let header = std::str::from_utf8(header).unwrap();
+        let shape = &header[header.find("'shape': (").unwrap() + 10..];
+        let shape = &shape[..shape.find(')').unwrap()];
+        let count: usize = shape.split(',').filter_map(|n| n.trim().parse::<usize>().ok()).product();
+        data.as_chunks::<8>().0[..count].iter().map(|b| f64::from_le_bytes(*b)).collect()
+    };
+    starts.iter().map(array).collect()
+}
+
+struct Queries {
+    places: Vec<Coord<f64>>,
+    boxes: Vec<BBox>,
+    radii_deg: Vec<f64>,
+}
+
+fn bench_queries() -> Option<Queries> {
+    let folder = bench_folder()?;
+    let all = arrays(&std::fs::read(format!("{folder}/queries.npz")).unwrap());
+    let [pt, bbox, rad] = &all[..] else { panic!("{} arrays", all.len()) };
+    Some(Queries {
+        places: pt.as_chunks::<2>().0.iter().map(|c| Coord { x: c[0], y: c[1] }).collect(),
+        boxes: bbox.as_chunks::<4>().0.iter().map(|b| BBox::from(*b)).collect(),
+        radii_deg: rad.clone(),
+    })
+}
+
+fn collect<T>(found: impl Iterator<Item = T>) -> usize {
+    found.collect::<Vec<T>>().len()
+}
+
+fn point_races(features: Vec<Feature>, queries: &Queries) {
     let coords: Vec<[f64; 2]> = features
         .iter()
         .filter_map(|f| if let Geometry::Point(p) = f.geometry { Some([p.x(), p.y()]) } else { None })
         .collect();
-    let n = coords.len();
     let start = Instant::now();
     let picture = LayerPicture::build(layer("points"), 1, features, "name", &[]);
-    println!("{label}: {n} points; build {:.1} ms", ms(start));
+    print!("{} points: build {:.0} ms", coords.len(), ms(start));
     let start = Instant::now();
     let tree = RTree::bulk_load(coords.iter().enumerate().map(|(i, c)| GeomWithData::new(*c, i as u32)).collect());
-    println!("  rstar bulk_load {:.1} ms", ms(start));
-    let mut dice = Dice(77);
-    let places: Vec<Coord<f64>> = (0..5_000)
-        .map(|_| {
-            let c = coords[(dice.roll() * n as f64) as usize];
-            Coord { x: c[0] + 0.003 * (dice.roll() - 0.5), y: c[1] + 0.003 * (dice.roll() - 0.5) }
-        })
-        .collect();
-    for half in [0.003, 0.02, 0.1] {
-        let boxes: Vec<BBox> = places
-            .iter()
-            .take(2_000)
-            .map(|c| BBox { west: c.x - half, south: c.y - half, east: c.x + half, north: c.y + half })
-            .collect();
-        let (ours, hits) = per_call(&boxes, |b| picture.within_bbox(*b).len());
-        let (peer, same) = per_call(&boxes, |b| {
-            let envelope = AABB::from_corners([b.west, b.south], [b.east, b.north]);
-            tree.locate_in_envelope(envelope).map(|p| p.data).collect::<Vec<u32>>().len()
-        });
-        assert_eq!(hits, same);
-        let mean = hits as f64 / boxes.len() as f64;
-        println!("  within_bbox ±{half}°: {ours:.2} us, rstar {peer:.2} us ({:.1}x), {mean:.0} hits", peer / ours);
-    }
-    let (ours, _) = per_call(&places, |c| picture.near(*c, None, Some(10)).len());
-    let (peer, _) = per_call(&places, |c| {
-        tree.nearest_neighbor_iter([c.x, c.y]).take(10).map(|p| p.data).collect::<Vec<u32>>().len()
-    });
-    println!("  near 10 (geodesic): {ours:.2} us, rstar 10-NN (planar degrees) {peer:.2} us");
-    let (ours, hits) = per_call(&places, |c| picture.near(*c, Some(550.0), None).len());
-    let (peer, _) = per_call(&places, |c| {
-        tree.locate_within_distance([c.x, c.y], 0.005 * 0.005).map(|p| p.data).collect::<Vec<u32>>().len()
-    });
-    println!(
-        "  near within 550 m (geodesic, sorted): {ours:.2} us, rstar within 0.005° {peer:.2} us, {:.1} hits",
-        hits as f64 / places.len() as f64
-    );
-    let (ours, hits) = per_call(&places, |c| picture.at(*c, 30.0).len());
-    println!("  at with 30 m: {ours:.2} us, {:.2} hits", hits as f64 / places.len() as f64);
+    print!(", rstar {:.0} ms", ms(start));
     let start = Instant::now();
-    let bytes = picture.points_geojson().len();
-    println!("  points_geojson {:.1} ms, {bytes} bytes", ms(start));
+    let mut builder = KDTreeBuilder::<f64>::new(coords.len() as u32);
+    for c in &coords {
+        builder.add(c[0], c[1]);
+    }
+    let kd = builder.finish();
+    print!(", geo-index k-d {:.0} ms", ms(start));
+    let start = Instant::now();
+    let mut builder = RTreeBuilder::<f64>::new(coords.len() as u32);
+    for c in &coords {
+        builder.add(c[0], c[1], c[0], c[1]);
+    }
+    let hilbert = builder.finish::<HilbertSort>();
+    println!(", geo-index R-tree {:.0} ms", ms(start));
+
+    let within = |b: &BBox| picture.within_bbox(*b).len();
+    race("bbox, points", &queries.boxes, true, within, "rstar", |b| {
+        collect(tree.locate_in_envelope(AABB::from_corners([b.west, b.south], [b.east, b.north])).map(|p| p.data))
+    });
+    race("bbox, points", &queries.boxes, true, within, "geo-index", |b| {
+        kd.range(b.west, b.south, b.east, b.north).len()
+    });
+    race("bbox, points", &queries.boxes, true, within, "geo-ind. R", |b| {
+        hilbert.search(b.west, b.south, b.east, b.north).len()
+    });
+    let near = |c: &Coord<f64>| picture.near(*c, None, Some(10)).len();
+    race("10 nearest (geodesic; the peer's planar)", &queries.places, true, near, "rstar", |c| {
+        collect(tree.nearest_neighbor_iter([c.x, c.y]).take(10).map(|p| p.data))
+    });
+    race("10 nearest (geodesic; the peer's planar)", &queries.places, true, near, "geo-index", |c| {
+        hilbert.neighbors(c.x, c.y, Some(10), None).len()
+    });
+    for (name, fixed) in [("0.005°", Some(0.005)), ("rad", None)] {
+        let circles: Vec<(Coord<f64>, f64)> =
+            queries.places.iter().zip(&queries.radii_deg).map(|(c, r)| (*c, fixed.unwrap_or(*r))).collect();
+        let label = format!("within {name} x 111,195 m (the peer's planar)");
+        let circle = |(c, r): &(Coord<f64>, f64)| picture.within_radius(*c, r * 111_195.0).len();
+        race(&label, &circles, false, circle, "geo-index", |(c, r)| kd.within(c.x, c.y, *r).len());
+        race(&label, &circles, false, circle, "rstar", |(c, r)| {
+            collect(tree.locate_within_distance([c.x, c.y], r * r).map(|p| p.data))
+        });
+        let sorted = |(c, r): &(Coord<f64>, f64)| picture.near(*c, Some(r * 111_195.0), None).len();
+        race(&format!("near {name}, sorted, with distances"), &circles, false, sorted, "geo-index", |(c, r)| {
+            kd.within(c.x, c.y, *r).len()
+        });
+    }
+}
+
+fn parcel_races(features: Vec<Feature>, queries: &Queries, places: &[Coord<f64>]) {
+    let boxes: Vec<BBox> = features.iter().map(|f| model::geometry_bbox(&f.geometry)).collect();
+    let polygons: Vec<Polygon<f64>> = features
+        .iter()
+        .map(|f| if let Geometry::Polygon(p) = &f.geometry { p.clone() } else { panic!("not a polygon") })
+        .collect();
+    let start = Instant::now();
+    let picture = LayerPicture::build(layer("parcels"), 1, features, "name", &[]);
+    print!("{} parcels: build {:.0} ms", boxes.len(), ms(start));
+    let start = Instant::now();
+    let index = PackedIndex::build(&boxes);
+    print!(", index alone {:.0} ms", ms(start));
+    let start = Instant::now();
+    let stored = |(i, b): (usize, &BBox)| {
+        GeomWithData::new(Rectangle::from_corners([b.west, b.south], [b.east, b.north]), i as u32)
+    };
+    let tree = RTree::bulk_load(boxes.iter().enumerate().map(stored).collect());
+    print!(", rstar {:.0} ms", ms(start));
+    let start = Instant::now();
+    let mut builder = RTreeBuilder::<f64>::new(boxes.len() as u32);
+    for b in &boxes {
+        builder.add(b.west, b.south, b.east, b.north);
+    }
+    let hilbert = builder.finish::<HilbertSort>();
+    println!(", geo-index {:.0} ms", ms(start));
+
+    let by_rstar = |b: &BBox| {
+        let envelope = AABB::from_corners([b.west, b.south], [b.east, b.north]);
+        collect(tree.locate_in_envelope_intersecting(envelope).map(|p| p.data))
+    };
+    let by_boxes = |b: &BBox| index.search_boxes(b, &boxes).len();
+    race("bbox, boxes of parcels", &queries.boxes, true, by_boxes, "rstar", by_rstar);
+    race("bbox, boxes of parcels", &queries.boxes, true, by_boxes, "geo-index", |b| {
+        hilbert.search(b.west, b.south, b.east, b.north).len()
+    });
+    let exactly = |b: &BBox| picture.within_bbox(*b).len();
+    race("bbox, parcels exactly (the peer's boxes)", &queries.boxes, false, exactly, "rstar", by_rstar);
+    race("bbox, parcels exactly (the peer's boxes)", &queries.boxes, false, exactly, "geo-index", |b| {
+        hilbert.search(b.west, b.south, b.east, b.north).len()
+    });
+    for (name, places) in [("10,000 queries", &queries.places[..]), ("1M points", places)] {
+        race(
+            &format!("polygon at a place, {name}"),
+            places,
+            false,
+            |c| picture.at(*c, 0.0).len(),
+            "rstar",
+            |c| {
+                let candidates = tree.locate_all_at_point([c.x, c.y]).map(|p| p.data);
+                collect(candidates.filter(|o| polygons[*o as usize].contains(c)))
+            },
+        );
+    }
+    let together = [places];
+    let join = |places: &&[Coord<f64>]| picture.join(places).len();
+    race("join of 1M points, us in all", &together, false, join, "geo-index", |places| {
+        let mut pairs = Vec::new();
+        for (i, c) in places.iter().enumerate() {
+            let candidates = hilbert.search(c.x, c.y, c.x, c.y).into_iter();
+            pairs.extend(candidates.filter(|o| polygons[*o as usize].contains(c)).map(|o| [i as u32, o]));
+        }
+        pairs.len()
+    });
 }
 
 #[test]
 #[ignore = "release timing"]
-fn hundred_thousand_points_beside_rstar() {
-    queries("synthetic", points(100_000, 1));
+fn questions_beside_their_peers() {
+    let Some(queries) = bench_queries() else { return };
+    let points = read_lines("points.geojsonl").unwrap();
+    let places: Vec<Coord<f64>> =
+        points.iter().filter_map(|f| if let Geometry::Point(p) = f.geometry { Some(p.0) } else { None }).collect();
+    point_races(points, &queries);
+    parcel_races(read_lines("parcels.geojsonl").unwrap(), &queries, &places);
+}
+
+/// Writes the answers to queries.npz as little-endian numbers into `TC_ANSWERS_DIR`, for a comparison with GEOS and
+/// GeographicLib: per query a u32 count and that many u32 ordinals; pairs for the join; metres as f64.
+#[test]
+#[ignore = "needs the bench data"]
+fn answers_for_comparison() {
+    let (Some(queries), Ok(out)) = (bench_queries(), std::env::var("TC_ANSWERS_DIR")) else { return };
+    std::fs::create_dir_all(&out).unwrap();
+    let words = |all: &[u32]| all.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<u8>>();
+    let write = |name: &str, bytes: Vec<u8>| std::fs::write(format!("{out}/{name}"), bytes).unwrap();
+    let ragged = |name: &str, answers: &mut dyn Iterator<Item = Vec<u32>>| {
+        write(name, answers.flat_map(|a| words(&[&[a.len() as u32], &a[..]].concat())).collect());
+    };
+    let ordinals = |hits: Vec<(u32, f64)>| hits.into_iter().map(|h| h.0).collect::<Vec<u32>>();
+    let points = read_lines("points.geojsonl").unwrap();
+    let places: Vec<Coord<f64>> =
+        points.iter().filter_map(|f| if let Geometry::Point(p) = f.geometry { Some(p.0) } else { None }).collect();
+    let picture = LayerPicture::build(layer("points"), 1, points, "name", &[]);
+    ragged("bbox_points.u4", &mut queries.boxes.iter().map(|b| picture.within_bbox(*b)));
+    let circles = queries.places.iter().zip(&queries.radii_deg);
+    ragged("within_radius.u4", &mut circles.map(|(c, r)| picture.within_radius(*c, r * 111_195.0)));
+    let near: Vec<_> = queries.places.iter().map(|c| picture.near(*c, None, Some(10))).collect();
+    write("nearest.m", near.iter().flatten().flat_map(|n| n.1.to_le_bytes()).collect());
+    ragged("nearest.u4", &mut near.into_iter().map(ordinals));
+
+    let parcels = read_lines("parcels.geojsonl").unwrap();
+    let boxes: Vec<BBox> = parcels.iter().map(|f| model::geometry_bbox(&f.geometry)).collect();
+    let picture = LayerPicture::build(layer("parcels"), 1, parcels, "name", &[]);
+    let index = PackedIndex::build(&boxes);
+    ragged("bbox_boxes.u4", &mut queries.boxes.iter().map(|b| index.search_boxes(b, &boxes)));
+    ragged("bbox_parcels.u4", &mut queries.boxes.iter().map(|b| picture.within_bbox(*b)));
+    ragged("at_parcels.u4", &mut queries.places.iter().map(|c| ordinals(picture.at(*c, 0.0))));
+    write("join.u4", words(picture.join(&places).as_flattened()));
+}
+
+fn bench_folder() -> Option<String> {
+    let folder = std::env::var("TC_BENCH_DIR").ok();
+    if folder.is_none() {
+        println!("skipped: TC_BENCH_DIR is not set");
+    }
+    folder
 }
 
 fn read_lines(name: &str) -> Option<Vec<Feature>> {
-    let Ok(folder) = std::env::var("TC_BENCH_DIR") else {
-        println!("skipped: TC_BENCH_DIR is not set");
-        return None;
-    };
-    let text = std::fs::read_to_string(format!("{folder}/{name}")).unwrap();
+    let text = std::fs::read_to_string(format!("{}/{name}", bench_folder()?)).unwrap();
     Some(text.lines().map(|line| feature(&serde_json::from_str(line).unwrap())).collect())
 }
 
@@ -178,24 +364,15 @@ fn two_hundred_thousand_parcels() {
     let picture = LayerPicture::build(layer("parcels"), 1, features, "chu_su_dung", &["loai_dat".into()]);
     println!("parcels: {n} features, {v} vertices; build {:.1} ms", ms(start));
     print_tiles(&picture, 6..=16, 50.0);
-    let mut dice = Dice(5);
-    let places: Vec<Coord<f64>> = (0..5_000).map(|_| dice.coord()).collect();
-    let (us, _) = per_call(&places, |c| picture.at(*c, 0.0).len());
-    println!("  at: {us:.2} us");
-    let boxes: Vec<BBox> =
-        places.iter().map(|c| BBox { west: c.x, south: c.y, east: c.x + 0.012, north: c.y + 0.012 }).collect();
-    let (us, hits) = per_call(&boxes, |b| picture.within_bbox(*b).len());
-    println!("  within_bbox: {us:.2} us, {:.1} hits", hits as f64 / boxes.len() as f64);
 }
 
 #[test]
 #[ignore = "release timing"]
 fn a_million_points() {
     let Some(features) = read_lines("points.geojsonl") else { return };
-    let picture = LayerPicture::build(layer("points"), 1, features.clone(), "name", &["kind".into()]);
+    let picture = LayerPicture::build(layer("points"), 1, features, "name", &["kind".into()]);
     let start = Instant::now();
     black_box(picture.tile(16, 0, 0));
     println!("points: first tile builds the drawing in {:.1} ms", ms(start));
     print_tiles(&picture, 10..=16, 500.0);
-    queries("gen.py", features);
 }
