@@ -38,7 +38,9 @@ mod columns;
 mod filter;
 mod geojson;
 mod grid;
+mod knit;
 mod label;
+mod levels;
 mod measure;
 mod moving;
 mod mvt;
@@ -49,6 +51,7 @@ mod plane;
 mod questions;
 mod ring;
 mod shapes;
+mod sound;
 mod tile;
 
 pub mod repair;

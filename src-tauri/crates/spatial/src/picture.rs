@@ -4,9 +4,10 @@ use crate::columns::Columns;
 use crate::geojson;
 use crate::grid::{GridBox, grid_box};
 use crate::label::label_point;
+use crate::levels::Levels;
 use crate::packed::PackedIndex;
 use crate::shapes::Shapes;
-use crate::tile::{Source, tile};
+use crate::tile::{Source, tag_bytes, tile};
 use geo_types::{Coord, Geometry};
 use model::{BBox, Feature, LayerId, geometry_bbox};
 use std::hash::{BuildHasher, RandomState};
@@ -27,7 +28,7 @@ pub struct LayerPicture {
     name_field: String,
     tile_fields: Vec<String>,
     /// Built at once for lines and polygons, on the first tile for points, which mostly travel as GeoJSON.
-    drawing: OnceLock<(Shapes, Columns)>,
+    drawing: OnceLock<(Shapes, Columns, Levels)>,
 }
 
 /// One feature of a picture.
@@ -179,19 +180,23 @@ impl LayerPicture {
     /// A Mapbox Vector Tile 2.1 with one layer named like this one; feature ids are ordinals; properties `id`, `name` and
     /// the tile fields. `None` when nothing is drawn there or there is no such tile ([`crate::MAX_ZOOM`]).
     ///
-    /// Vertices of lines and rings snap to half a pixel of a 512-pixel tile up to z13, so that neighbours keep one border.
-    /// In a crowd of more than 2,048 candidates, polygons smaller than a pixel share pixels (up to four pixels a
-    /// side to keep to 16,384 features): the density stays, not each lot.
+    /// Lines and rings keep the vertices that matter at the zoom, the same for neighbours, whose common border stays one;
+    /// every polygon is valid. Where a tile would exceed about a megabyte or 16,384 features, small polygons and points
+    /// give way to one of their number: the density stays, not each lot. What shows at a zoom shows at all deeper ones.
     pub fn tile(&self, z: u8, x: u32, y: u32) -> Option<Vec<u8>> {
-        let (shapes, columns) = self.drawing();
+        let (shapes, columns, levels) = self.drawing();
         let source =
-            Source { layer: self.layer.as_str(), features: &self.features, index: &self.index, shapes, columns };
+            Source { layer: self.layer.as_str(), features: &self.features, index: &self.index, shapes, columns, levels };
         tile(&source, z, x, y)
     }
 
-    fn drawing(&self) -> &(Shapes, Columns) {
+    fn drawing(&self) -> &(Shapes, Columns, Levels) {
         self.drawing.get_or_init(|| {
-            (Shapes::build(&self.features), Columns::build(&self.features, &self.name_field, &self.tile_fields))
+            let shapes = Shapes::build(&self.features);
+            let columns = Columns::build(&self.features, &self.name_field, &self.tile_fields);
+            let bytes = tag_bytes(&self.features, &self.index, &columns);
+            let levels = Levels::build(&shapes, &self.index, &|_| 0.0, bytes, self.features.len());
+            (shapes, columns, levels)
         })
     }
 
