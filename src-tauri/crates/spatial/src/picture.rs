@@ -185,8 +185,14 @@ impl LayerPicture {
     /// give way to one of their number: the density stays, not each lot. What shows at a zoom shows at all deeper ones.
     pub fn tile(&self, z: u8, x: u32, y: u32) -> Option<Vec<u8>> {
         let (shapes, columns, levels) = self.drawing();
-        let source =
-            Source { layer: self.layer.as_str(), features: &self.features, index: &self.index, shapes, columns, levels };
+        let source = Source {
+            layer: self.layer.as_str(),
+            features: &self.features,
+            index: &self.index,
+            shapes,
+            columns,
+            levels,
+        };
         tile(&source, z, x, y)
     }
 

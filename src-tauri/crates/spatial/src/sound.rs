@@ -50,9 +50,8 @@ pub(crate) fn cross(a: Place, b: Place, c: Place) -> i64 {
 
 /// Closed segments, ends included.
 fn meet(a: Place, b: Place, c: Place, d: Place) -> bool {
-    let apart = |axis: usize| {
-        a[axis].max(b[axis]) < c[axis].min(d[axis]) || c[axis].max(d[axis]) < a[axis].min(b[axis])
-    };
+    let apart =
+        |axis: usize| a[axis].max(b[axis]) < c[axis].min(d[axis]) || c[axis].max(d[axis]) < a[axis].min(b[axis]);
     if apart(0) || apart(1) {
         return false;
     }
@@ -125,23 +124,45 @@ pub(crate) fn collect<'a>(rings: impl Iterator<Item = &'a [Place]>, edges: &mut 
     }
 }
 
-/// Shows `each` all pairs of edges whose boxes meet, until it says false. Edges come sorted from west to east.
-fn pairs(edges: &mut [Edge], each: &mut dyn FnMut(&Edge, &Edge) -> bool) -> bool {
-    if edges.len() > FEW {
-        edges.sort_unstable_by_key(|edge| (edge.low(0), edge.ring, edge.at));
-    }
-    let sorted = edges.len() > FEW;
-    for (i, first) in edges.iter().enumerate() {
-        let (north, east, south) = (first.low(1), first.high(0), first.high(1));
-        for second in &edges[i + 1..] {
-            if second.low(0) > east {
-                if sorted {
-                    break;
+/// West, north, east, south of some edges.
+fn bounds(edges: &[Edge]) -> [i32; 4] {
+    edges.iter().fold([i32::MAX, i32::MAX, i32::MIN, i32::MIN], |b, e| {
+        [b[0].min(e.low(0)), b[1].min(e.low(1)), b[2].max(e.high(0)), b[3].max(e.high(1))]
+    })
+}
+
+fn overlap(a: &[i32; 4], b: &[i32; 4]) -> bool {
+    a[0] <= b[2] && b[0] <= a[2] && a[1] <= b[3] && b[1] <= a[3]
+}
+
+/// Shows `each` all pairs of edges whose boxes meet, until it says false. Edges that follow each other lie together, so
+/// runs of them are compared by their common boxes first.
+fn pairs(edges: &[Edge], each: &mut dyn FnMut(&Edge, &Edge) -> bool) -> bool {
+    let run = edges.len().isqrt().max(8);
+    let boxes: Vec<[i32; 4]> = edges.chunks(run).map(bounds).collect();
+    for (i, (first, first_box)) in edges.chunks(run).zip(&boxes).enumerate() {
+        for (k, one) in first.iter().enumerate() {
+            let own = bounds(std::slice::from_ref(one));
+            for two in &first[k + 1..] {
+                if overlap(&own, &bounds(std::slice::from_ref(two))) && !each(one, two) {
+                    return false;
                 }
+            }
+        }
+        for (second, second_box) in edges.chunks(run).zip(&boxes).skip(i + 1) {
+            if !overlap(first_box, second_box) {
                 continue;
             }
-            if second.low(1) <= south && second.high(1) >= north && !each(first, second) {
-                return false;
+            for one in first {
+                let own = bounds(std::slice::from_ref(one));
+                if !overlap(&own, second_box) {
+                    continue;
+                }
+                for two in second {
+                    if overlap(&own, &bounds(std::slice::from_ref(two))) && !each(one, two) {
+                        return false;
+                    }
+                }
             }
         }
     }
@@ -153,18 +174,13 @@ const STRAY: f64 = 2.0;
 
 /// Finds where edges meet that should not, and reports for each such pair the edge `(a, b)` and the vertex that is to be
 /// put between its ends. Edges that only share ends, or both lie where the tile was cut, are left alone.
-pub(crate) fn missing(edges: &mut [Edge], report: &mut dyn FnMut(Place, Place, Place)) {
+pub(crate) fn missing(edges: &[Edge], report: &mut dyn FnMut(Place, Place, Place)) {
     pairs(edges, &mut |first, second| {
         let (on_cut, other) = (first.lies_on_cut(), second.lies_on_cut());
         if (on_cut.is_some() && on_cut == other) || !meet(first.a, first.b, second.a, second.b) {
             return true;
         }
-        let ends = [
-            (first.a, second),
-            (first.b, second),
-            (second.a, first),
-            (second.b, first),
-        ];
+        let ends = [(first.a, second), (first.b, second), (second.a, first), (second.b, first)];
         let common = [first.a, first.b].into_iter().any(|end| end == second.a || end == second.b);
         let nearest = ends
             .into_iter()
@@ -194,7 +210,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// By definition: every pair of edges, with no sorting and no boxes.
+    /// By definition: every pair of edges, with no runs and no boxes.
     fn slow(ring: &[Place]) -> bool {
         let n = ring.len();
         let edge = |i: usize| (ring[i % n], ring[(i + 1) % n]);
@@ -215,7 +231,7 @@ mod tests {
             prop_assert_eq!(is_small_ring_sound(&ring), want);
             let mut edges = Vec::new();
             prop_assert_eq!(is_sound(std::iter::once(ring.as_slice()), &mut edges), want);
-            // The same outline with each edge in four, so that the sorted walk is taken.
+            // The same outline with each edge in four, so that the walk by runs is taken.
             let fine: Vec<Place> = (0..ring.len())
                 .flat_map(|i| {
                     let (a, b) = (ring[i], ring[(i + 1) % ring.len()]);

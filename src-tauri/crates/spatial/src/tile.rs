@@ -21,12 +21,12 @@ pub const BUFFER: u32 = 64;
 pub const MAX_ZOOM: u8 = 19;
 
 /// Side of a pixel of a 512-pixel tile.
-const PIXEL: i32 = 8;
+pub(crate) const PIXEL: i32 = 8;
 /// Twice a square pixel's area.
 const PIXEL_AREA2: i64 = 2 * (PIXEL as i64) * (PIXEL as i64);
 
 /// How many features tell what attributes take.
-const SAMPLE: usize = 4_096;
+const SAMPLE: usize = FEATURES;
 
 /// Everything a tile is made of.
 pub(crate) struct Source<'a> {
@@ -69,7 +69,7 @@ pub(crate) fn tile(source: &Source<'_>, z: u8, x: u32, y: u32) -> Option<Vec<u8>
     keep_to_budget(source.levels, &mut candidates);
     candidates.sort_unstable();
     let scale = Scale::new(z, x, y);
-    let mut writer = LayerWriter::new();
+    let mut writer = LayerWriter::for_features(candidates.len());
     let mut scratch = Scratch::default();
     if source.shapes.all_points() {
         for ordinal in candidates {
@@ -143,7 +143,7 @@ fn is_tiny(shapes: &Shapes, ordinal: u32, limit: i64) -> bool {
 
 /// What the attributes of a feature take in a tile, on average, in bytes: measured on features that lie together.
 pub(crate) fn tag_bytes(features: &[Feature], index: &PackedIndex, columns: &Columns) -> usize {
-    let mut writer = LayerWriter::new();
+    let mut writer = LayerWriter::for_features(SAMPLE);
     let mut commands = Commands::default();
     commands.points(&[[0, 0]]);
     for ordinal in index.order().iter().take(SAMPLE) {

@@ -41,11 +41,11 @@ fn run(name: &str, features: Vec<Feature>, name_field: &str, fields: &[&str], li
     let picture = LayerPicture::build(layer(name), 1, features, name_field, &fields);
     black_box(picture.tile(19, 0, 0));
     println!("{name}: {} features, build with levels {:.0} ms", picture.len(), ms(start));
-    // Three rounds; the best of each tile goes into the percentiles, for other builds share the machine.
+    // Five rounds; the best of each tile goes into the percentiles, for other builds share the machine.
     let mut best = vec![f64::INFINITY; list.len()];
     let mut rounds = Vec::new();
     let mut made = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..5 {
         made.clear();
         let start = Instant::now();
         for ((z, x, y), best) in list.iter().zip(&mut best) {

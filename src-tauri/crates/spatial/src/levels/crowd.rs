@@ -1,28 +1,30 @@
 //! The lowest zoom of each feature: what a tile's budget drops, and what stands in for it.
 //!
-//! **Budget.** A tile takes about [`BYTES`] bytes and [`FEATURES`] features (MapLibre gives up on a tile with more than
-//! 32,768 symbols). A tile within its budget draws everything. Where features are too many, those that lie side by side
-//! on the Hilbert curve and are small give way to one of their number, the most important one, until the tile fits:
+//! **Budget.** A tile takes about [`BYTES`] bytes and [`FEATURES`] features, of points half as many: each becomes a symbol,
+//! and MapLibre gives up on a tile with more than 32,768. A tile within its budget draws everything, but for a crowd of
+//! polygons or lines smaller than a pixel. Where there are too many, those that lie side by side on the Hilbert curve and
+//! are small give way to one of their number, the most important one, until the tile fits:
 //!
 //! * **Points** count alike, so that of each run of n one stays: the map thins, its density keeps its pattern.
 //! * **Polygons** count by area. One larger than the square that a crowd is summed up in is never dropped; of the
 //!   others, one is drawn as such a square for each square's worth of area, so that a town keeps its tone.
-//! * **Lines** count by the square of their length: of a run of short ones the longest of equal importance stays.
+//! * **Lines** count by the square of their length: of a run of short ones the most important stays, as it is.
 //!
 //! Zooms are worked out from the deepest up, each from what the one below draws: what shows at a zoom shows at all deeper
-//! ones too. A feature is on the account of the tile with its middle; one that reaches into many tiles costs the others
-//! something that they have not reckoned with, so a tile of many such features can exceed the budget, at most by half of
-//! it again: see `tile::tile`. At the deepest zoom nothing else is dropped.
+//! ones too. A feature is on the account of the tile with its middle. What reaches in from a neighbour comes on top, about
+//! a tenth; where long features cross many tiles it can be more, and `tile::keep_to_budget` ends it at half as much again.
 
 use super::{Levels, Square};
 use crate::grid::WORLD_BITS;
 use crate::shapes::Shapes;
-use crate::tile::MAX_ZOOM;
+use crate::tile::{EXTENT_BITS, MAX_ZOOM, PIXEL};
 
 /// What a tile may take, uncompressed: about a quarter of a megabyte compressed.
-pub(crate) const BYTES: usize = 1 << 20;
-/// How many features a tile may hold.
+const BYTES: usize = 1 << 20;
+/// How many features a tile may hold; half as many points.
 pub(crate) const FEATURES: usize = 16_384;
+/// With more features than this in a tile, those smaller than a pixel share pixels instead of getting one each.
+const CROWD: usize = 2_048;
 
 /// A feature that is still drawn, and what it stands for.
 #[derive(Clone, Copy)]
@@ -32,6 +34,8 @@ struct Entry {
     ordinal: u32,
     /// Area in square world steps, or points.
     weight: f32,
+    /// It stands for others too.
+    crowd: bool,
 }
 
 /// The tile with a place.
@@ -51,9 +55,9 @@ pub(super) fn thin(
     live.sort_unstable_by_key(|entry| (entry.key, entry.ordinal));
     let mut next = Vec::with_capacity(0);
     for z in (0..=MAX_ZOOM).rev() {
-        // With buffers a tile draws a little more than is on its account.
         let costs = Costs { shapes, levels, tag_bytes: tag_bytes.max(1), z };
-        if live.len() * costs.least() <= BYTES && shapes.all_points() {
+        let all_points = shapes.all_points();
+        if all_points && live.len() * costs.least() <= BYTES {
             break;
         }
         let shift = 2 * u32::from(MAX_ZOOM - z);
@@ -61,12 +65,17 @@ pub(super) fn thin(
         let mut squares = Vec::new();
         next.clear();
         for tile in live.chunk_by(|a, b| a.key >> shift == b.key >> shift) {
-            if costs.of(tile) <= BYTES {
+            // A crowd at a deeper zoom is one here too, however few are left of it.
+            let crowd = !all_points && (tile.len() > CROWD || tile.iter().any(|entry| entry.crowd));
+            if costs.of(tile) <= BYTES && !crowd {
                 next.extend_from_slice(tile);
                 continue;
             }
             let (kept, side) = costs.fit(tile, importance, &mut dropped);
-            if side > 0 && let Some([x, y]) = tile.first().and_then(|e| middle(shapes, e.ordinal)).map(|at| tile_of(z, at)) {
+            if side > 0
+                && kept.len() < tile.len()
+                && let Some([x, y]) = tile.first().and_then(|e| middle(shapes, e.ordinal)).map(|at| tile_of(z, at))
+            {
                 squares.push(Square { z, x, y, side });
             }
             next.extend(kept);
@@ -107,7 +116,7 @@ fn entry(shapes: &Shapes, ordinal: u32) -> Option<Entry> {
         let [w, h] = [b[2] - b[0], b[3] - b[1]].map(|v| v as f32);
         (w * w + h * h).max(1.0)
     };
-    Some(Entry { key: hilbert(tile_of(MAX_ZOOM, at)), ordinal, weight })
+    Some(Entry { key: hilbert(tile_of(MAX_ZOOM, at)), ordinal, weight, crowd: false })
 }
 
 /// What features cost at a zoom.
@@ -121,7 +130,8 @@ struct Costs<'a> {
 impl Costs<'_> {
     /// Lengths, id, type, one position.
     fn least(&self) -> usize {
-        (self.tag_bytes + 17).max(BYTES / FEATURES)
+        let most = if self.shapes.all_points() { FEATURES / 2 } else { FEATURES };
+        (self.tag_bytes + 17).max(BYTES / most)
     }
 
     fn one(&self, entry: &Entry) -> usize {
@@ -134,16 +144,30 @@ impl Costs<'_> {
     }
 
     fn of(&self, tile: &[Entry]) -> usize {
-        if self.shapes.all_points() { tile.len() * self.least() } else { tile.iter().map(|entry| self.one(entry)).sum() }
+        if self.shapes.all_points() {
+            tile.len() * self.least()
+        } else {
+            tile.iter().map(|entry| self.one(entry)).sum()
+        }
     }
 
     /// Thins a tile's features: those that stay, and for polygons the side of the square they stand for.
     fn fit(&self, tile: &[Entry], importance: &dyn Fn(u32) -> f64, dropped: &mut Vec<u32>) -> (Vec<Entry>, u32) {
+        // An eighth less: neighbours reach in.
         #[allow(clippy::cast_precision_loss)]
-        let lack = |cost: usize| cost as f64 / BYTES as f64;
+        let lack = |cost: usize| cost as f64 / (BYTES - BYTES / 8) as f64;
         let total: f64 = tile.iter().map(|entry| f64::from(entry.weight)).sum();
+        let cost = self.of(tile);
+        let pixel = f64::from(PIXEL) * f64::from(1_u32 << (WORLD_BITS - EXTENT_BITS - u32::from(self.z)));
         #[allow(clippy::cast_precision_loss)]
-        let mut limit = total / tile.len().max(1) as f64 * lack(self.of(tile));
+        let mean = total / tile.len().max(1) as f64;
+        let mut limit = if self.shapes.all_points() {
+            mean * lack(cost)
+        } else if cost <= BYTES {
+            pixel * pixel
+        } else {
+            (mean * lack(cost)).max(pixel * pixel)
+        };
         let mut kept = Vec::new();
         let start = dropped.len();
         loop {
@@ -193,7 +217,7 @@ impl Costs<'_> {
             };
             if weight >= limit {
                 weight -= limit;
-                kept.push(Entry { weight: share, ..best });
+                kept.push(Entry { weight: share, crowd: true, ..best });
             } else {
                 run = Some(best);
             }
@@ -201,7 +225,7 @@ impl Costs<'_> {
         // The last run has not its full weight: it counts from a half.
         if let Some(best) = run {
             if weight * 2.0 >= limit || kept.is_empty() {
-                kept.push(Entry { weight: share, ..best });
+                kept.push(Entry { weight: share, crowd: true, ..best });
             } else {
                 dropped.push(best.ordinal);
             }

@@ -9,7 +9,7 @@ mod vertices;
 use crate::packed::PackedIndex;
 use crate::shapes::Shapes;
 use crate::tile::MAX_ZOOM;
-pub(crate) use crowd::{BYTES, FEATURES};
+pub(crate) use crowd::FEATURES;
 
 /// The level of what no zoom draws.
 const NEVER: u8 = MAX_ZOOM + 1;
@@ -84,11 +84,13 @@ impl Levels {
     /// The side in world steps of the square that a small polygon around this place stands for at the zoom; 0 for none.
     pub fn square(&self, z: u8, at: [i32; 2]) -> u32 {
         let Some(last) = self.squares.last() else { return 0 };
-        (z..=last.z).find_map(|z| {
-            let [x, y] = crowd::tile_of(z, at);
-            let found = self.squares.binary_search_by_key(&(z, x, y), |square| (square.z, square.x, square.y));
-            found.ok().map(|place| self.squares[place].side)
-        }).unwrap_or(0)
+        (z..=last.z)
+            .find_map(|z| {
+                let [x, y] = crowd::tile_of(z, at);
+                let found = self.squares.binary_search_by_key(&(z, x, y), |square| (square.z, square.x, square.y));
+                found.ok().map(|place| self.squares[place].side)
+            })
+            .unwrap_or(0)
     }
 
     /// An opaque blob for [`Levels::from_bytes`]: 44 bytes, one a feature, one a vertex, 13 a thinned tile.
