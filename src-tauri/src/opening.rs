@@ -51,6 +51,7 @@ pub async fn open(args: &Args) -> Result<Opened, Failure> {
     }
     options.open = args.open.clone();
     let (desk, notices) = Desk::open(options)?;
+    desk.prepare_all();
     let syncing = desk.start_syncing();
     Ok(Opened { desk, notices, _syncing: syncing, _practice: practice })
 }

@@ -18,10 +18,21 @@ pub struct Layer {
     pub stored: Option<StoredLayer>,
     pub picture: Arc<LayerPicture>,
     names: Arc<OnceLock<Names>>,
+    /// Parts of the packed form as it was read; 0 where it was not.
+    parts: u32,
 }
 
 /// So many features travel as one GeoJSON: some 3 MB.
 const WHOLE_FEATURES: u64 = 20_000;
+
+/// More features than a map should hold as one GeoJSON: their points and names come with the tiles. What has live
+/// values never does: its symbols change one by one.
+fn is_tiled(spec: &LayerSpec, stored: &StoredLayer) -> bool {
+    spec.live_source.is_none() && stored.features > WHOLE_FEATURES
+}
+
+/// The overview levels of fewer features are made faster than they are read.
+const KEPT_LEVELS: usize = 5_000;
 
 /// The fields whose values tiles carry.
 pub fn tile_fields(spec: &LayerSpec) -> Vec<String> {
@@ -29,15 +40,17 @@ pub fn tile_fields(spec: &LayerSpec) -> Vec<String> {
 }
 
 impl Layer {
-    pub fn new(spec: LayerSpec, stored: StoredLayer, picture: LayerPicture) -> Self {
-        Self { spec, stored: Some(stored), picture: Arc::new(picture), names: Arc::default() }
+    pub fn new(spec: LayerSpec, stored: StoredLayer, picture: LayerPicture, parts: usize) -> Self {
+        let parts = u32::try_from(parts).unwrap_or(0);
+        let picture = if is_tiled(&spec, &stored) { picture.with_labels() } else { picture };
+        Self { spec, stored: Some(stored), picture: Arc::new(picture), names: Arc::default(), parts }
     }
 
     /// A layer whose content was not read: it is listed, and no question finds anything in it.
     pub fn unread(spec: LayerSpec, stored: Option<StoredLayer>) -> Self {
         let version = stored.as_ref().map_or(0, |stored| stored.version);
         let picture = LayerPicture::build(spec.id.clone(), version, Vec::new(), &spec.name_field, &[]);
-        Self { spec, stored, picture: Arc::new(picture), names: Arc::default() }
+        Self { spec, stored, picture: Arc::new(picture), names: Arc::default(), parts: 0 }
     }
 
     /// The names that search looks through, made when first asked for; none for layers that search leaves out.
@@ -48,19 +61,27 @@ impl Layer {
         })
     }
 
-    /// More features than a map should hold as one GeoJSON: their points and names come with the tiles. What has live
-    /// values never does: its symbols change one by one.
+    /// As [`is_tiled`].
     pub fn tiled(&self) -> bool {
-        self.spec.live_source.is_none() && self.stored.as_ref().is_some_and(|stored| stored.features > WHOLE_FEATURES)
+        self.stored.as_ref().is_some_and(|stored| is_tiled(&self.spec, stored))
     }
 
     /// The same content with a newer record: the cache only noted that it was looked at.
     pub fn with_record(&self, stored: StoredLayer) -> Self {
-        Self { spec: self.spec.clone(), stored: Some(stored), picture: self.picture.clone(), names: self.names.clone() }
+        let (spec, picture, names) = (self.spec.clone(), self.picture.clone(), self.names.clone());
+        Self { spec, stored: Some(stored), picture, names, parts: self.parts }
     }
 
     pub fn version(&self) -> u32 {
         self.stored.as_ref().map_or(0, |stored| stored.version)
+    }
+
+    /// Works out what the first question and the first tile would have to. Bytes to be kept behind so many packed parts,
+    /// where it made something worth keeping.
+    pub fn prepare(&self) -> Option<(u32, Vec<u8>)> {
+        self.picture.prepare();
+        let large = self.picture.len() > KEPT_LEVELS && self.parts > 0;
+        self.picture.new_levels().filter(|_| large).map(|levels| (self.parts, levels))
     }
 
     /// A point on or inside a feature; the origin for one without a shape, which the cache does not hold.

@@ -213,7 +213,7 @@ impl Desk {
         if let Content::Packed(parts) = &loaded.content
             && let Some(picture) = open(stored.version, parts)
         {
-            return Ok(Layer::new(spec, stored, picture));
+            return Ok(Layer::new(spec, stored, picture, parts.len()));
         }
         drop(loaded.content);
         let mut packer = Packer::new();
@@ -222,10 +222,35 @@ impl Desk {
         let Some(stored) = stored else { return Ok(Layer::unread(spec, None)) };
         parts.extend(packer.finish());
         // Best effort: a cache that cannot be written now is read row by row again next time.
-        let _ = self.cache.set_packed(&spec.id, stored.version, &parts);
+        let kept = self.cache.set_packed(&spec.id, stored.version, &parts).unwrap_or(false);
         let picture = open(stored.version, &parts)
             .unwrap_or_else(|| LayerPicture::build(id.clone(), stored.version, Vec::new(), &spec.name_field, &fields));
-        Ok(Layer::new(spec, stored, picture))
+        Ok(Layer::new(spec, stored, picture, if kept { parts.len() } else { 0 }))
+    }
+
+    /// Makes a layer ready to be drawn and asked, and keeps for the next start what that took long to work out.
+    fn prepare(&self, layer: &Layer) {
+        if let Some((parts, levels)) = layer.prepare() {
+            // Best effort: a cache that cannot be written now has them made again next time.
+            let _ = self.cache.add_packed(&layer.spec.id, layer.version(), parts, &levels);
+        }
+    }
+
+    /// Makes all layers ready in the background, those on the map first, so that no first tile and no first search waits.
+    pub fn prepare_all(self: &Arc<Self>) {
+        let desk = self.clone();
+        let work = move || {
+            let all = desk.layers.all();
+            let (shown, hidden): (Vec<_>, Vec<_>) = all.iter().partition(|layer| layer.spec.visible);
+            for layer in shown.iter().chain(&hidden) {
+                desk.prepare(layer);
+            }
+            for layer in all.iter() {
+                layer.names();
+            }
+        };
+        // Without the thread, whoever asks first waits.
+        let _ = std::thread::Builder::new().name("prepare".into()).spawn(work);
     }
 
     fn adopt(&self, layer: Arc<Layer>) {
@@ -288,7 +313,9 @@ impl Desk {
             return Ok(());
         };
         let spec = self.profile.layer(id.as_str()).cloned().unwrap_or_else(|| spec_of_stored(&stored));
-        self.adopt(Arc::new(self.build(spec)?));
+        let layer = self.build(spec)?;
+        self.prepare(&layer);
+        self.adopt(Arc::new(layer));
         self.tell_layer(id);
         Ok(())
     }

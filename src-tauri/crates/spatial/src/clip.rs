@@ -3,8 +3,8 @@
 use crate::mvt::Place;
 use crate::tile::{BUFFER, EXTENT};
 
-const LOW: i32 = -(BUFFER as i32);
-const HIGH: i32 = (EXTENT + BUFFER) as i32;
+pub(crate) const LOW: i32 = -(BUFFER as i32);
+pub(crate) const HIGH: i32 = (EXTENT + BUFFER) as i32;
 
 /// Where the segment crosses `axis` = `at`. The lower end comes first, so that both neighbours get the same place.
 fn cross(a: Place, b: Place, axis: usize, at: i32) -> Place {

@@ -39,7 +39,10 @@ mod filter;
 mod geojson;
 mod geometries;
 mod grid;
+mod knit;
 mod label;
+mod label_tile;
+mod levels;
 mod measure;
 mod moving;
 mod mvt;
@@ -52,6 +55,7 @@ mod plane;
 mod questions;
 mod ring;
 mod shapes;
+mod sound;
 mod table;
 mod tile;
 

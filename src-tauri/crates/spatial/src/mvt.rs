@@ -87,9 +87,16 @@ impl Commands {
     }
 
     fn step(&mut self, to: Place) {
-        varint(&mut self.bytes, zigzag(to[0].wrapping_sub(self.cursor[0])));
-        varint(&mut self.bytes, zigzag(to[1].wrapping_sub(self.cursor[1])));
+        let [x, y] = [0, 1].map(|axis| zigzag(to[axis].wrapping_sub(self.cursor[axis])));
         self.cursor = to;
+        // Most steps are short: one byte for each axis.
+        #[allow(clippy::cast_possible_truncation)]
+        if x | y < 0x80 {
+            self.bytes.extend_from_slice(&[x as u8, y as u8]);
+        } else {
+            varint(&mut self.bytes, x);
+            varint(&mut self.bytes, y);
+        }
     }
 
     /// Points: one command for all of them, so call it once.
@@ -166,12 +173,13 @@ pub(crate) struct LayerWriter {
 }
 
 impl LayerWriter {
-    pub fn new() -> Self {
+    /// With room for about so many.
+    pub fn for_features(count: usize) -> Self {
         Self {
-            features: Vec::with_capacity(4 << 10),
-            values: Vec::with_capacity(1 << 10),
+            features: Vec::with_capacity((4 << 10) + count * 56),
+            values: Vec::with_capacity((1 << 10) + count * 48),
             value_count: 0,
-            local: HashMap::default(),
+            local: HashMap::with_capacity_and_hasher(count, BuildHasherDefault::default()),
             tags: Vec::new(),
             count: 0,
         }

@@ -1,7 +1,7 @@
 //! The packed layer: all of a picture as bytes that open without a sort, a parse or a query.
 //!
 //! A *part* holds up to [`PART_ROWS`] features column by column; the last piece is the index's order. Numbers are
-//! little-endian; *varint* is LEB128, signed ones zigzag.
+//! little-endian; *varint* is LEB128, signed ones zigzag. Behind the index the overview levels may follow.
 //!
 //! ```text
 //! part   "TCP1" rows · keys · new column names · new words · cells, a column at a time · types · paths · coordinates
@@ -226,25 +226,39 @@ fn paths(out: &mut Vec<u8>, geometries: &Geometries, decimals: u8) {
     out.extend_from_slice(&packed);
 }
 
-/// A packed layer laid out for use. `None` for parts that are damaged, incomplete or in the wrong order.
-pub(crate) fn unpack<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Option<(Table, Geometries, PackedIndex)> {
+/// A packed layer laid out for use.
+pub(crate) struct Unpacked {
+    pub table: Table,
+    pub geometries: Geometries,
+    pub index: PackedIndex,
+    /// Overview levels, yet to be checked against the shapes.
+    pub levels: Option<Vec<u8>>,
+}
+
+impl Default for Unpacked {
+    fn default() -> Self {
+        let (table, geometries) = (Table::default(), Geometries::default());
+        Self { table, geometries, index: PackedIndex::from_grid(&[]), levels: None }
+    }
+}
+
+/// Reads parts, index and, where they were kept, overview levels. `None` for what is damaged, incomplete or in the wrong
+/// order.
+pub(crate) fn unpack<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Option<Unpacked> {
     let mut table = Table::default();
     let mut geometries = Geometries::default();
     let mut parts = parts.into_iter().peekable();
-    let mut index = None;
-    while let Some(part) = parts.next() {
-        if parts.peek().is_some() {
-            Reader { bytes: part }.part(&mut table, &mut geometries)?;
-        } else {
-            index = Some(part);
-        }
+    while let Some(part) = parts.next_if(|part| part.starts_with(MAGIC)) {
+        Reader { bytes: part }.part(&mut table, &mut geometries)?;
     }
+    let index = parts.next()?;
+    let levels = parts.next().map(<[u8]>::to_vec);
     table.seal();
     geometries.seal();
     let rows = u32::try_from(table.len()).ok()?;
     let boxes: Vec<GridBox> = (0..rows).map(|ordinal| grid_box(&geometries.bbox(ordinal))).collect();
-    let index = PackedIndex::from_bytes(index?, &boxes)?;
-    Some((table, geometries, index))
+    let index = PackedIndex::from_bytes(index, &boxes)?;
+    Some(Unpacked { table, geometries, index, levels })
 }
 
 struct Reader<'a> {
@@ -418,7 +432,7 @@ mod tests {
     }
 
     fn restored(parts: &[Vec<u8>]) -> Option<Vec<Feature>> {
-        let (table, geometries, _) = unpack(parts.iter().map(Vec::as_slice))?;
+        let Unpacked { table, geometries, .. } = unpack(parts.iter().map(Vec::as_slice))?;
         let rows = u32::try_from(table.len()).ok()?;
         let feature = |o: u32| Feature {
             id: table.id(o).unwrap_or_default().to_owned(),

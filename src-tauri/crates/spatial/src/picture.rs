@@ -5,14 +5,16 @@ use crate::filter::{Filter, Row};
 use crate::geojson;
 use crate::geometries::Geometries;
 use crate::label::label_point;
-use crate::pack::{Packer, unpack};
+use crate::label_tile::label_tile;
+use crate::levels::Levels;
+use crate::pack::{Packer, Unpacked, unpack};
 use crate::packed::PackedIndex;
 use crate::shapes::Shapes;
 use crate::table::Table;
-use crate::tile::{Source, tile};
+use crate::tile::{Source, tag_bytes, tile};
 use geo_types::{Coord, Geometry};
 use model::{BBox, Feature, LayerId, Value};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// An immutable layer: its features in flat arrays, their index, and what tiles are cut from. Share it in an `Arc`.
 #[derive(Debug)]
@@ -29,7 +31,20 @@ pub struct LayerPicture {
     name_field: String,
     tile_fields: Vec<String>,
     /// Made with the first tile: a picture that is only asked needs none of it.
-    drawing: OnceLock<(Shapes, Columns)>,
+    drawing: OnceLock<Drawing>,
+    /// The levels as they were kept with the packed layer, until the drawing is made from them.
+    kept_levels: Mutex<Option<Vec<u8>>>,
+    labels: bool,
+}
+
+/// What tiles are cut from.
+#[derive(Debug)]
+struct Drawing {
+    shapes: Shapes,
+    columns: Columns,
+    levels: Levels,
+    /// The levels were made here and nobody has kept them yet.
+    new: bool,
 }
 
 struct PictureRow<'a> {
@@ -67,13 +82,7 @@ impl LayerPicture {
         let parts = parts.iter().map(Vec::as_slice);
         Self::unpack(layer.clone(), version, parts, name_field, tile_fields).unwrap_or_else(|| {
             // Only a layer beyond four thousand million coordinates does not come back from its own packing.
-            Self::assemble(
-                layer,
-                version,
-                (Table::default(), Geometries::default(), PackedIndex::from_grid(&[])),
-                name_field,
-                tile_fields,
-            )
+            Self::assemble(layer, version, Unpacked::default(), name_field, tile_fields)
         })
     }
 
@@ -92,7 +101,7 @@ impl LayerPicture {
     fn assemble(
         layer: LayerId,
         version: u32,
-        (table, geometries, index): (Table, Geometries, PackedIndex),
+        Unpacked { table, geometries, index, levels }: Unpacked,
         name_field: &str,
         tile_fields: &[String],
     ) -> Self {
@@ -111,6 +120,8 @@ impl LayerPicture {
             name_field: name_field.to_owned(),
             tile_fields: tile_fields.to_vec(),
             drawing: OnceLock::new(),
+            kept_levels: Mutex::new(levels),
+            labels: false,
         }
     }
 
@@ -202,18 +213,57 @@ impl LayerPicture {
     /// A Mapbox Vector Tile 2.1 with one layer named like this one; feature ids are ordinals; properties `id`, `name` and
     /// the tile fields. `None` when nothing is drawn there or there is no such tile ([`crate::MAX_ZOOM`]).
     ///
-    /// Vertices of lines and rings snap to half a pixel of a 512-pixel tile up to z13, so that neighbours keep one border.
-    /// In a crowd of more than 2,048 candidates, polygons smaller than a pixel share pixels (up to four pixels a
-    /// side to keep to 16,384 features): the density stays, not each lot.
+    /// Lines and rings keep the vertices that matter at the zoom, the same for neighbours, whose common border stays one;
+    /// every polygon is valid. Where a tile would exceed about a megabyte or 16,384 features, small polygons and points
+    /// give way to one of their number: the density stays, not each lot. What shows at a zoom shows at all deeper ones.
     pub fn tile(&self, z: u8, x: u32, y: u32) -> Option<Vec<u8>> {
-        let (shapes, columns) = self.drawing();
-        let source = Source { layer: self.layer.as_str(), table: &self.table, index: &self.index, shapes, columns };
-        tile(&source, z, x, y)
+        let Drawing { shapes, columns, levels, .. } = self.drawing();
+        let (layer, table, index) = (self.layer.as_str(), &self.table, &self.index);
+        let source = Source { layer, table, index, shapes, columns, levels };
+        let drawn = tile(&source, z, x, y);
+        let labels = if self.labels { label_tile(&source, &self.geometries, z, x, y) } else { None };
+        match (drawn, labels) {
+            // Layers of one tile stand behind each other.
+            (Some(mut drawn), Some(labels)) => {
+                drawn.extend_from_slice(&labels);
+                Some(drawn)
+            }
+            (drawn, labels) => drawn.or(labels),
+        }
     }
 
-    fn drawing(&self) -> &(Shapes, Columns) {
+    /// From now on tiles carry a second layer, named like this one with `:labels` behind: the label points of polygons
+    /// that are at least 24 pixels wide or high, with the same properties and `area_m2` (geodesic).
+    pub fn with_labels(mut self) -> Self {
+        self.labels = true;
+        self
+    }
+
+    /// Works out now what the first question and the first tile would have to: some tenths of a second for a layer of
+    /// hundreds of thousands of features.
+    pub fn prepare(&self) {
+        self.notes();
+        self.drawing();
+    }
+
+    /// The overview levels as bytes, to be kept behind the packed parts, where they were made here and not found there.
+    pub fn new_levels(&self) -> Option<Vec<u8>> {
+        let drawing = self.drawing.get().filter(|drawing| drawing.new)?;
+        Some(drawing.levels.to_bytes(&drawing.shapes))
+    }
+
+    fn drawing(&self) -> &Drawing {
         self.drawing.get_or_init(|| {
-            (Shapes::build(&self.geometries), Columns::build(&self.table, &self.name_field, &self.tile_fields))
+            let shapes = Shapes::build(&self.geometries);
+            let columns = Columns::build(&self.table, &self.name_field, &self.tile_fields);
+            let kept = self.kept_levels.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let kept = kept.and_then(|bytes| Levels::from_bytes(&bytes, &shapes, self.len()));
+            let new = kept.is_none();
+            let levels = kept.unwrap_or_else(|| {
+                let bytes = tag_bytes(&self.table, &self.index, &columns);
+                Levels::build(&shapes, &self.index, &|_| 0.0, bytes, self.len())
+            });
+            Drawing { shapes, columns, levels, new }
         })
     }
 

@@ -22,12 +22,7 @@ impl LayerPicture {
         sink.hits
     }
 
-    /// Works out what the first question would have to, at about a microsecond for ten vertices.
-    pub fn prepare(&self) {
-        self.notes();
-    }
-
-    fn notes(&self) -> &Notes {
+    pub(crate) fn notes(&self) -> &Notes {
         self.index.notes.get_or_init(|| {
             if !self.points.is_empty() {
                 return Notes { pieces: Vec::new(), outlines: Vec::new(), cores: Vec::new() };

@@ -6,22 +6,12 @@ use crate::tile::{BUFFER, EXTENT_BITS};
 
 /// How one tile sees the world grid.
 pub(crate) struct Scale {
+    pub z: u8,
     /// World steps per tile unit, as a power of two.
     shift: u32,
-    /// Vertices of lines and rings snap to multiples of 2^snap units.
-    snap: u32,
     origin: [i64; 2],
     /// World bounds of the tile with its buffer and a margin that rounding cannot cross: west, north, east, south.
     reach: [i32; 4],
-}
-
-/// Half a pixel of a 512-pixel tile is four units. From z14 on lots are drawn to scale, so the grid gets finer.
-fn snap_bits(z: u8) -> u32 {
-    match z {
-        0..=13 => 2,
-        14 => 1,
-        _ => 0,
-    }
 }
 
 impl Scale {
@@ -35,11 +25,7 @@ impl Scale {
         let far = (1 << EXTENT_BITS) + margin;
         let reach =
             [clamp(origin[0] - margin), clamp(origin[1] - margin), clamp(origin[0] + far), clamp(origin[1] + far)];
-        Self { shift, snap: snap_bits(z), origin, reach }
-    }
-
-    pub fn without_snap(&self) -> Self {
-        Self { snap: 0, ..*self }
+        Self { z, shift, origin, reach }
     }
 
     /// World steps per tile unit, as a power of two.
@@ -52,21 +38,24 @@ impl Scale {
         bbox[2] < r[0] || bbox[0] > r[2] || bbox[3] < r[1] || bbox[1] > r[3]
     }
 
-    /// On the tile's own grid, not snapped.
+    fn holds(&self, bbox: &[i32; 4]) -> bool {
+        let r = &self.reach;
+        bbox[0] >= r[0] && bbox[2] <= r[2] && bbox[1] >= r[1] && bbox[3] <= r[3]
+    }
+
+    /// Inside the buffer, which nothing of it needs cutting for.
+    pub fn is_inside(&self, bbox: &[i32; 4]) -> bool {
+        let [low, high] = [self.place([bbox[0], bbox[1]]), self.place([bbox[2], bbox[3]])];
+        let buffer = BUFFER.cast_signed();
+        low.iter().all(|v| *v >= -buffer) && high.iter().all(|v| *v <= (1 << EXTENT_BITS) + buffer)
+    }
+
+    /// On the tile's own grid.
     pub fn place(&self, world: [i32; 2]) -> Place {
-        self.round(world, 0)
-    }
-
-    fn snapped(&self, world: [i32; 2]) -> Place {
-        self.round(world, self.snap)
-    }
-
-    fn round(&self, world: [i32; 2], snap: u32) -> Place {
-        let bits = self.shift + snap;
-        let half = (1_i64 << bits) >> 1;
-        // |result| < 2³¹: the world has 2³¹ steps and bits ≥ 0.
+        let half = (1_i64 << self.shift) >> 1;
+        // |result| < 2³¹: the world has 2³¹ steps.
         #[allow(clippy::cast_possible_truncation)]
-        let axis = |a: usize| ((((i64::from(world[a]) + half) >> bits) << snap) - self.origin[a]) as i32;
+        let axis = |a: usize| (((i64::from(world[a]) + half) >> self.shift) - self.origin[a]) as i32;
         [axis(0), axis(1)]
     }
 
@@ -75,41 +64,61 @@ impl Scale {
         u8::from(w[0] < r[0]) | u8::from(w[0] > r[2]) << 1 | u8::from(w[1] < r[1]) << 2 | u8::from(w[1] > r[3]) << 3
     }
 
-    /// Quantises a path into `out`. Stretches that stay on one outer side of the tile keep only their ends: whatever
-    /// happens there, clipping to that side gives the same.
-    pub fn quantise(&self, path: &[[i32; 2]], out: &mut Vec<Place>) {
-        out.clear();
+    /// Quantises the vertices of a path that the zoom keeps, to the end of `out`. Stretches that stay on one outer side
+    /// of the tile keep only their ends: whatever happens there, clipping to that side gives the same.
+    pub fn quantise(&self, path: &[[i32; 2]], levels: &[u8], bbox: &[i32; 4], out: &mut Vec<Place>) {
+        let first = out.len();
+        let mut push = |place: Place| {
+            if out.len() == first || out.last() != Some(&place) {
+                out.push(place);
+            }
+        };
+        if self.holds(bbox) {
+            kept(path, levels, self.z, |vertex| push(self.place(vertex)));
+            return;
+        }
         // The sides that every vertex since the last kept one lies beyond, and the last of them if not kept.
         let mut beyond = 0;
         let mut pending: Option<([i32; 2], u8)> = None;
-        for &vertex in path {
+        kept(path, levels, self.z, |vertex| {
             let code = self.outcode(vertex);
             if beyond & code != 0 {
                 beyond &= code;
                 pending = Some((vertex, code));
-                continue;
+                return;
             }
             if let Some((last, last_code)) = pending.take() {
-                push(out, self.snapped(last));
+                push(self.place(last));
                 if last_code & code != 0 {
                     beyond = last_code & code;
                     pending = Some((vertex, code));
-                    continue;
+                    return;
                 }
             }
-            push(out, self.snapped(vertex));
+            push(self.place(vertex));
             beyond = code;
-        }
+        });
         if let Some((last, _)) = pending {
-            push(out, self.snapped(last));
+            push(self.place(last));
         }
     }
 }
 
-fn push(out: &mut Vec<Place>, place: Place) {
-    if out.last() != Some(&place) {
-        out.push(place);
+/// The vertices whose level is at most `z`, passing over eight at a time where there are none.
+fn kept(path: &[[i32; 2]], levels: &[u8], z: u8, mut each: impl FnMut([i32; 2])) {
+    const ONES: u64 = u64::MAX / 255;
+    let limit = ONES * u64::from(z + 1);
+    let (eights, rest) = path.as_chunks::<8>();
+    let (level_eights, _) = levels.as_chunks::<8>();
+    for (eight, levels) in eights.iter().zip(level_eights) {
+        let word = u64::from_le_bytes(*levels);
+        // Some byte is below z + 1 (z < 127): the borrow reaches its highest bit.
+        if word.wrapping_sub(limit) & !word & (ONES << 7) != 0 {
+            eight.iter().zip(levels).filter(|(_, level)| **level <= z).for_each(|(vertex, _)| each(*vertex));
+        }
     }
+    let levels = levels.get(eights.len() * 8..).unwrap_or_default();
+    rest.iter().zip(levels).filter(|(_, level)| **level <= z).for_each(|(vertex, _)| each(*vertex));
 }
 
 /// The dot product's sign matters only when this is true: the three lie on one line of the grid, exactly.
@@ -220,8 +229,17 @@ mod tests {
         fn quantising_is_monotone(z in 0..=19_u8, a in any::<i32>(), b in any::<i32>()) {
             let (a, b) = (a & i32::MAX, b & i32::MAX);
             let scale = Scale::new(z, 0, 0);
-            let (low, high) = (scale.snapped([a.min(b), 0])[0], scale.snapped([a.max(b), 0])[0]);
+            let (low, high) = (scale.place([a.min(b), 0])[0], scale.place([a.max(b), 0])[0]);
             prop_assert!(low <= high);
+        }
+
+        #[test]
+        fn passing_over_eights_keeps_what_a_scan_keeps(levels in proptest::collection::vec(0..22_u8, 0..60), z in 0..=19_u8) {
+            let path: Vec<[i32; 2]> = (0..).map(|i| [i, -i]).take(levels.len()).collect();
+            let mut got = Vec::new();
+            kept(&path, &levels, z, |vertex| got.push(vertex));
+            let want: Vec<[i32; 2]> = path.iter().zip(&levels).filter(|(_, l)| **l <= z).map(|(v, _)| *v).collect();
+            prop_assert_eq!(got, want);
         }
 
         #[test]

@@ -4,8 +4,9 @@
 
 mod common;
 
-use common::{communes, coverage, layer, named, tiles};
-use geo_types::{Coord, Geometry, LineString, MultiPolygon, Point, Polygon, line_string, polygon};
+use common::{Dice, communes, coverage, layer, named, tiles};
+use geo::algorithm::Validation;
+use geo_types::{Coord, Geometry, GeometryCollection, LineString, MultiPolygon, Point, Polygon, line_string, polygon};
 use model::{BBox, Feature, Value};
 use mvt_reader::{Reader, feature::Feature as Read, feature::Value as ReadValue};
 use proptest::prelude::*;
@@ -55,6 +56,8 @@ fn in_reach(geometry: &Geometry<i32>) -> bool {
         other => polygons(other).iter().all(|p| check(p.exterior()) && p.interiors().iter().all(check)),
     }
 }
+
+const PROVINCE: model::BBox = model::BBox { west: 105.5, south: 10.3, east: 106.9, north: 11.8 };
 
 #[test]
 fn round_trip_keeps_shape_ids_and_properties() {
@@ -203,8 +206,111 @@ proptest! {
     }
 }
 
+/// Valid in the sense of OGC Simple Features as `geo` tells it, exteriors clockwise on screen, holes the other way.
+fn assert_valid(geometry: &Geometry<i32>, label: &str) {
+    let polygons = polygons(geometry);
+    for p in &polygons {
+        assert!(area2(p.exterior()) > 0 && p.interiors().iter().all(|hole| area2(hole) < 0), "{label}: winding");
+    }
+    let real = |ring: &LineString<i32>| LineString::from_iter(ring.0.iter().map(|c| (f64::from(c.x), f64::from(c.y))));
+    let all = MultiPolygon::from_iter(
+        polygons.iter().map(|p| Polygon::new(real(p.exterior()), p.interiors().iter().map(real).collect())),
+    );
+    assert!(all.is_valid(), "{label}: {:?}", all.validation_errors());
+}
+
+/// A comb whose teeth are narrower than a unit from afar, a bay behind a narrow mouth, and a ring around them.
+fn narrow(seed: u64) -> Vec<Feature> {
+    let mut dice = Dice(seed);
+    let mut star = |cx: f64, cy: f64, n: u32, deep: f64| -> LineString<f64> {
+        (0..=n)
+            .map(|i| {
+                let turn = f64::from(i % n) / f64::from(n) * std::f64::consts::TAU;
+                let r = if i % 2 == 0 { 0.04 } else { 0.04 * deep * (0.5 + dice.roll() / 2.0) };
+                Coord { x: cx + r * turn.cos(), y: cy + r * turn.sin() }
+            })
+            .collect()
+    };
+    let hole = |ring: &LineString<f64>, by: f64| -> LineString<f64> {
+        let c = Coord { x: 106.2, y: 11.2 };
+        ring.0.iter().map(|p| Coord { x: c.x + (p.x - c.x) * by, y: c.y + (p.y - c.y) * by }).collect()
+    };
+    let outer = star(106.2, 11.2, 240, 0.9);
+    let inner = hole(&outer, 0.985);
+    vec![
+        named(0, Polygon::new(star(106.0, 11.0, 300, 0.1), vec![])),
+        named(1, Polygon::new(outer, vec![inner])),
+        named(
+            2,
+            MultiPolygon(vec![
+                Polygon::new(star(106.0, 11.2, 120, 0.05), vec![]),
+                Polygon::new(star(106.081, 11.2, 120, 0.05), vec![]),
+            ]),
+        ),
+    ]
+}
+
 #[test]
-fn communes_decode_at_every_zoom_with_right_winding_inside_the_buffer() {
+fn polygons_are_valid_however_narrow_they_become() {
+    for seed in 0..6 {
+        let picture = picture(narrow(seed), &[]);
+        for z in 5..=14 {
+            for (z, x, y) in tiles(z, BBox { west: 105.96, south: 10.96, east: 106.24, north: 11.24 }) {
+                for f in picture.tile(z, x, y).map(read).unwrap_or_default() {
+                    assert_valid(&f.geometry, &format!("seed {seed} z{z}/{x}/{y} feature {:?}", f.id));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_collection_is_drawn_with_all_its_parts() {
+    let square = polygon![(x: 106.0, y: 11.0), (x: 106.1, y: 11.0), (x: 106.1, y: 11.1), (x: 106.0, y: 11.1)];
+    let line = line_string![(x: 106.0, y: 11.0), (x: 106.05, y: 11.2)];
+    let inner = GeometryCollection(vec![Point::new(106.05, 11.05).into(), line.into()]);
+    let all =
+        Geometry::GeometryCollection(GeometryCollection(vec![square.into(), Geometry::GeometryCollection(inner)]));
+    let picture = picture(vec![named(0, all)], &[]);
+    let (z, x, y) = tiles(10, BBox { west: 106.05, south: 11.05, east: 106.05, north: 11.05 })[0];
+    let read = read(picture.tile(z, x, y).unwrap());
+    assert!(read.iter().all(|f| f.id == Some(0)));
+    let kinds: Vec<&str> = read
+        .iter()
+        .map(|f| match f.geometry {
+            Geometry::Polygon(_) | Geometry::MultiPolygon(_) => "polygon",
+            Geometry::LineString(_) | Geometry::MultiLineString(_) => "line",
+            _ => "point",
+        })
+        .collect();
+    assert_eq!(kinds, ["polygon", "line", "point"]);
+}
+
+#[test]
+fn a_tile_keeps_to_its_budget_and_what_it_shows_stays_on_the_way_in() {
+    let bounds = BBox { west: 106.0, south: 10.9, east: 106.3, north: 11.2 };
+    let lots = picture(coverage(120, bounds, 3), &["same"]);
+    let mut dice = Dice(9);
+    let crowd = |i| named(i, Point::new(106.1 + 0.02 * dice.roll(), 11.0 + 0.02 * dice.roll()));
+    let points = picture((0..30_000).map(crowd).collect(), &[]);
+    for picture in [&lots, &points] {
+        let mut before = std::collections::HashSet::new();
+        for z in [6, 7, 8, 9, 10, 11, 12, 14, 16] {
+            let mut here = std::collections::HashSet::new();
+            for (z, x, y) in tiles(z, bounds) {
+                let Some(bytes) = picture.tile(z, x, y) else { continue };
+                assert!(bytes.len() < 1_400_000, "z{z}: {} bytes", bytes.len());
+                here.extend(read(bytes).into_iter().filter_map(|f| f.id));
+            }
+            assert!(before.is_subset(&here), "z{z}");
+            before = here;
+        }
+        assert_eq!(before.len(), picture.len(), "in the end all are there");
+    }
+}
+
+#[test]
+fn communes_are_valid_at_every_zoom_with_right_winding_inside_the_buffer() {
     let Some(features) = communes() else { return };
     let picture = picture(features, &["full_name"]);
     let bounds = picture.bbox().unwrap();
@@ -214,15 +320,53 @@ fn communes_decode_at_every_zoom_with_right_winding_inside_the_buffer() {
             let Some(bytes) = picture.tile(z, x, y) else { continue };
             for f in read(bytes) {
                 assert!(in_reach(&f.geometry));
-                for p in polygons(&f.geometry) {
-                    assert!(
-                        area2(p.exterior()) > 0 && p.interiors().iter().all(|hole| area2(hole) < 0),
-                        "z{z}/{x}/{y}"
-                    );
-                }
+                assert_valid(&f.geometry, &format!("z{z}/{x}/{y} {:?}", f.id));
                 seen.insert((z, f.id));
             }
         }
         assert_eq!(seen.iter().filter(|s| s.0 == z).count(), picture.len(), "every commune is on the map at z{z}");
     }
+}
+
+#[test]
+fn labels_of_a_large_layer_stand_in_the_one_tile_their_point_lies_in() {
+    let picture = picture(coverage(8, PROVINCE, 4), &[]).with_labels();
+    let mut seen = std::collections::BTreeMap::new();
+    for x in 200..=208 {
+        for y in 118..=124 {
+            let Some(bytes) = picture.tile(8, x, y) else { continue };
+            let reader = mvt_reader::Reader::new(bytes).unwrap();
+            let names = reader.get_layer_names().unwrap();
+            let Some(at) = names.iter().position(|name| name.ends_with(":labels")) else { continue };
+            for feature in reader.get_features(at).unwrap() {
+                let properties = feature.properties.unwrap();
+                assert!(matches!(properties["area_m2"], mvt_reader::feature::Value::Double(area) if area > 1e6));
+                *seen.entry(feature.id.unwrap()).or_insert(0) += 1;
+            }
+        }
+    }
+    assert_eq!(seen.len(), picture.len());
+    assert!(seen.values().all(|count| *count == 1), "{seen:?}");
+}
+
+#[test]
+fn levels_that_were_kept_make_the_same_tiles() {
+    let features = coverage(20, PROVINCE, 5);
+    let mut packer = spatial::Packer::new();
+    let mut parts: Vec<Vec<u8>> = features.iter().filter_map(|feature| packer.push(feature)).collect();
+    parts.extend(packer.finish());
+    let open = |parts: &[Vec<u8>]| {
+        LayerPicture::unpack(layer("lots"), 1, parts.iter().map(Vec::as_slice), "name", &[]).unwrap()
+    };
+    let first = open(&parts);
+    first.prepare();
+    parts.push(first.new_levels().unwrap());
+    let again = open(&parts);
+    assert!(again.tile(9, 406, 240).is_some() && again.tile(9, 406, 240) == first.tile(9, 406, 240));
+    assert!(again.new_levels().is_none(), "nothing new to keep");
+    // Damaged levels are made anew.
+    parts.last_mut().unwrap().truncate(40);
+    let damaged = open(&parts);
+    assert_eq!(damaged.tile(9, 406, 240), first.tile(9, 406, 240));
+    assert!(damaged.new_levels().is_some());
 }

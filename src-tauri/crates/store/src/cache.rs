@@ -319,6 +319,23 @@ impl Cache {
         })
     }
 
+    /// Keeps one more part behind the packed content of a version, unless it is there or the layer has moved on: then
+    /// false, and nothing is kept.
+    ///
+    /// # Errors
+    /// As writing gives.
+    pub fn add_packed(&self, id: &LayerId, version: u32, parts: u32, bytes: &[u8]) -> Result<bool, StoreError> {
+        self.write_tx("keeping a packed layer", |tx| {
+            let err = |error| StoreError::sqlite(&self.path, "keeping a packed layer", error);
+            let held = packed::count(tx, id, version).map_err(err)?;
+            if held != parts || parts == 0 {
+                return Ok(false);
+            }
+            packed::keep(tx, id, version, parts, bytes).map_err(err)?;
+            Ok(true)
+        })
+    }
+
     /// A number that changes when another connection or process has committed since the last call, and with this
     /// cache's own commits too: then compare the versions in [`Cache::layers`].
     ///

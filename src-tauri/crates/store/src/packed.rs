@@ -35,6 +35,11 @@ pub(crate) fn read(tx: &Connection, id: &LayerId, version: u32) -> rusqlite::Res
     tx.prepare_cached(sql)?.query_map(params![id.as_str(), version], |row| row.get(0))?.collect()
 }
 
+pub(crate) fn count(tx: &Connection, id: &LayerId, version: u32) -> rusqlite::Result<u32> {
+    let sql = "SELECT count(*) FROM tc_packed WHERE layer = ?1 AND version = ?2";
+    tx.prepare_cached(sql)?.query_row(params![id.as_str(), version], |row| row.get(0))
+}
+
 const EVENTS: [&str; 3] = ["INSERT", "UPDATE", "DELETE"];
 
 /// From now on an edit by whomever, QGIS say, drops the packed form: the rows are the truth.

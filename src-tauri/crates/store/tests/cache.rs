@@ -233,6 +233,9 @@ fn touch_etag_and_packed_form_belong_to_the_content() {
     assert!(cache.set_packed(&schema.id, 1, &parts).unwrap());
     assert!(!cache.set_packed(&schema.id, 2, &[]).unwrap(), "what belongs to another version is not taken");
     assert_eq!(packed(&cache, &schema.id).as_deref(), Some("one two"));
+    assert!(cache.add_packed(&schema.id, 1, 2, b"three").unwrap());
+    assert!(!cache.add_packed(&schema.id, 1, 2, b"three").unwrap(), "what is there is not added again");
+    assert_eq!(packed(&cache, &schema.id).as_deref(), Some("one two three"));
     assert_eq!(cache.replace(&schema, &mut points(2, 1), &provenance(), None).unwrap().etag, None);
 }
 
