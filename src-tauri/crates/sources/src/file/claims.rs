@@ -143,7 +143,7 @@ impl Shard {
 fn find(slots: &[Slot], wanted: &Slot) -> usize {
     let high = wanted.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
     // The high half of the product spreads the hash evenly over any number of slots.
-    let home = u128::from(high) * slots.len() as u128 >> 64;
+    let home = (u128::from(high) * slots.len() as u128) >> 64;
     let mut at = usize::try_from(home).unwrap_or(0);
     while slots[at] != FREE && slots[at][..15] != wanted[..15] {
         at = if at + 1 == slots.len() { 0 } else { at + 1 };

@@ -19,6 +19,7 @@ pub use write::geometry_json;
 use crate::file::{Continue, FileCrs, Gate, ReadError, ReadOptions, Rows, rejection};
 use pipeline::Feeder;
 use scan::{End, MAX_DEPTH, Window};
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -62,6 +63,54 @@ enum Document {
     Single,
 }
 
+/// A member of a top-level object.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Member {
+    Features,
+    Type,
+    Crs,
+    Other,
+}
+
+impl Member {
+    fn of(name: &[u8]) -> Self {
+        match text_of(name).as_deref() {
+            Some("features") => Self::Features,
+            Some("type") => Self::Type,
+            Some("crs") => Self::Crs,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// What a top-level object says that it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Feature,
+    Collection,
+    /// A geometry, as far as anything readable.
+    Other,
+}
+
+impl Kind {
+    fn of(value: &[u8]) -> Option<Self> {
+        text_of(value).map(|text| match &*text {
+            "Feature" => Self::Feature,
+            "FeatureCollection" => Self::Collection,
+            _ => Self::Other,
+        })
+    }
+}
+
+/// A JSON text with its quotation marks; plain words are not copied.
+fn text_of(raw: &[u8]) -> Option<Cow<'_, str>> {
+    let inner = raw.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""))?;
+    match inner.iter().all(|byte| byte.is_ascii_alphabetic()) {
+        true => std::str::from_utf8(inner).ok().map(Cow::Borrowed),
+        false => serde_json::from_slice(raw).ok().map(Cow::Owned),
+    }
+}
+
 impl<R: Read> Reader<'_, '_, R> {
     fn run(mut self) -> Result<(), ReadError> {
         if self.peek_bom()? {
@@ -101,7 +150,7 @@ impl<R: Read> Reader<'_, '_, R> {
     fn document(&mut self, sequence: bool) -> Result<Document, ReadError> {
         self.window.release();
         let offset = self.window.offset();
-        let mut kind: Option<String> = None;
+        let mut kind: Option<Kind> = None;
         let mut document = Document::Single;
         self.window.step();
         let end = loop {
@@ -123,13 +172,13 @@ impl<R: Read> Reader<'_, '_, R> {
             if end != End::Whole {
                 break end;
             }
-            let key: Option<String> = serde_json::from_slice(self.window.since(mark)).ok();
+            let member = Member::of(self.window.since(mark));
             if self.io(|w| w.blanks(false))? != Some(b':') {
                 break End::Mismatch;
             }
             self.window.step();
             let next = self.io(|w| w.blanks(false))?;
-            if key.as_deref() == Some("features") && next == Some(b'[') {
+            if member == Member::Features && next == Some(b'[') {
                 document = Document::Collection;
                 if !self.features()? {
                     return Ok(document);
@@ -142,9 +191,9 @@ impl<R: Read> Reader<'_, '_, R> {
                 break end;
             }
             let value = self.window.since(mark);
-            match key.as_deref() {
-                Some("type") => kind = serde_json::from_slice(value).ok(),
-                Some("crs") if self.row == 0 => {
+            match member {
+                Member::Type => kind = Kind::of(value),
+                Member::Crs if self.row == 0 => {
                     if let Some(crs) = crs_of(value) {
                         self.out.crs(crs);
                     }
@@ -155,12 +204,12 @@ impl<R: Read> Reader<'_, '_, R> {
         if document == Document::Collection {
             return if end == End::Whole { Ok(document) } else { Err(self.unclosed(end, offset)) };
         }
-        self.single(end, kind.as_deref(), sequence, offset)
+        self.single(end, kind, sequence, offset)
     }
 
     /// The end of a top-level object that is no collection.
-    fn single(&mut self, end: End, kind: Option<&str>, sequence: bool, offset: u64) -> Result<Document, ReadError> {
-        if kind == Some("FeatureCollection") {
+    fn single(&mut self, end: End, kind: Option<Kind>, sequence: bool, offset: u64) -> Result<Document, ReadError> {
+        if kind == Some(Kind::Collection) {
             return Err(match end {
                 End::Whole => self.syntax("the FeatureCollection has no list \"features\"".into()),
                 _ => self.unclosed(end, offset),
@@ -169,7 +218,7 @@ impl<R: Read> Reader<'_, '_, R> {
         let row = self.row + 1;
         if end == End::Whole {
             self.row = row;
-            self.hand_over_or_split(row, !matches!(kind, Some("Feature") | None))?;
+            self.hand_over_or_split(row, kind == Some(Kind::Other))?;
             return Ok(Document::Single);
         }
         if !sequence && kind.is_none() {

@@ -229,9 +229,14 @@ pub(super) fn run(
             let _ = last.send(Turn::End(end.unwrap_or_else(broken)));
         };
         Builder::new().name("geojson-scan".into()).spawn_scoped(scope, scanner).map_err(wrong)?;
-        let mut go_on = |done: u64| match progress(done, total.max(done)) {
-            Continue::Yes => Ok(()),
-            Continue::No => Err(ReadError::Cancelled { path: path.to_path_buf() }),
+        // What is read may be ahead of what is handed over; progress goes forward only.
+        let mut reached = 0;
+        let mut go_on = |done: u64| {
+            reached = done.max(reached);
+            match progress(reached, total.max(reached)) {
+                Continue::Yes => Ok(()),
+                Continue::No => Err(ReadError::Cancelled { path: path.to_path_buf() }),
+            }
         };
         let mut last_good = 0;
         loop {

@@ -1,6 +1,8 @@
 //! A window on a byte stream that finds where a JSON value ends without building it.
 
+use memchr::memmem::Finder;
 use std::io::{self, Read};
+use std::sync::LazyLock;
 
 const CHUNK: usize = 256 << 10;
 /// As deep as serde_json reads.
@@ -347,7 +349,8 @@ fn starts_feature(bytes: &[u8]) -> bool {
 
 /// Where another feature starts inside the slice, behind its first byte.
 pub(super) fn holds_another(slice: &[u8]) -> Option<usize> {
-    memchr::memmem::find_iter(slice, b"\"Feature\"").find_map(|at| {
+    static WORD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"Feature\""));
+    WORD.find_iter(slice).find_map(|at| {
         let mut before = &slice[..at];
         for word in [":", "\"type\"", "{"] {
             let end = before.iter().rposition(|b| !matches!(b, b' ' | b'\t' | b'\r' | b'\n'))?;
