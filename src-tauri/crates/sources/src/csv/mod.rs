@@ -105,7 +105,7 @@ fn first_line(path: &Path, reader: &mut impl Read) -> Result<(u8, usize, u64), R
 
 struct Table<'a> {
     path: &'a Path,
-    options: &'a ReadOptions,
+    options: &'a ReadOptions<'a>,
     rows: &'a mut dyn Rows,
     since_record: Rc<Cell<usize>>,
     skip_lines: u64,

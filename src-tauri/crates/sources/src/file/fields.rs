@@ -10,9 +10,64 @@ pub(super) struct Fields {
     index: HashMap<String, usize>,
 }
 
+/// The names and types of a row's properties.
+struct Shape {
+    fields: Vec<(String, Option<FieldType>)>,
+    /// The schema knows it already.
+    seen: bool,
+}
+
+/// The shapes of many rows, of which most are alike: each is kept once.
+#[derive(Default)]
+pub(crate) struct Shapes {
+    list: Vec<Shape>,
+    last: usize,
+}
+
+/// So many shapes are compared with; a table of which every row is another one must not cost the square.
+const COMPARED: usize = 16;
+/// More are forgotten between two rows.
+const KEPT: usize = 256;
+
+impl Shapes {
+    /// The number of this row's shape, for [`Fields::see`].
+    pub(super) fn of(&mut self, properties: &Properties) -> usize {
+        let latest = self.list.len().saturating_sub(COMPARED)..self.list.len();
+        let known = std::iter::once(self.last).chain(latest.rev());
+        let found = known.into_iter().find(|at| self.list.get(*at).is_some_and(|shape| shape.fits(properties)));
+        self.last = found.unwrap_or_else(|| {
+            let fields = properties.iter().map(|(name, value)| (name.clone(), type_of(value))).collect();
+            self.list.push(Shape { fields, seen: false });
+            self.list.len() - 1
+        });
+        self.last
+    }
+
+    /// Keeps memory bounded; the numbers given out before are void.
+    pub(super) fn trim(&mut self) {
+        if self.list.len() > KEPT {
+            *self = Self::default();
+        }
+    }
+}
+
+impl Shape {
+    fn fits(&self, properties: &Properties) -> bool {
+        self.fields.len() == properties.len()
+            && self
+                .fields
+                .iter()
+                .zip(properties)
+                .all(|((known, known_type), (name, value))| known == name && *known_type == type_of(value))
+    }
+}
+
 impl Fields {
-    pub(super) fn see(&mut self, properties: &Properties) {
-        for (name, value) in properties {
+    /// Takes in the shape of an accepted row.
+    pub(super) fn see(&mut self, shapes: &mut Shapes, number: usize) {
+        let Some(shape) = shapes.list.get_mut(number).filter(|shape| !shape.seen) else { return };
+        shape.seen = true;
+        for (name, new) in &shape.fields {
             let at = match self.index.get(name) {
                 Some(at) => *at,
                 None => {
@@ -21,7 +76,7 @@ impl Fields {
                     self.order.len() - 1
                 }
             };
-            if let Some(new) = type_of(value) {
+            if let Some(new) = *new {
                 let known = &mut self.order[at].1;
                 *known = Some(known.map_or(new, |old| wider(old, new)));
             }
@@ -84,10 +139,30 @@ mod tests {
             ],
             [("a", Value::Real(1.5)), ("b", Value::Bool(true)), ("c", Value::Null), ("d", Value::Null)],
         ];
+        let mut shapes = Shapes::default();
         for row in rows {
-            fields.see(&row.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
+            let shape = shapes.of(&row.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
+            fields.see(&mut shapes, shape);
         }
         let types: Vec<FieldType> = fields.into_schema().iter().map(|field| field.field_type).collect();
         assert_eq!(types, [FieldType::Real, FieldType::Text, FieldType::Date, FieldType::Text]);
+    }
+
+    #[test]
+    fn rows_that_are_alike_share_a_shape() {
+        let row = |value: Value, more: bool| -> Properties {
+            let mut row = Properties::from([("a".to_owned(), value)]);
+            row.extend(more.then(|| ("b".to_owned(), Value::Null)));
+            row
+        };
+        let mut shapes = Shapes::default();
+        let rows = [
+            row(Value::Integer(1), false),
+            row(Value::Integer(2), false),
+            row(Value::Null, false),
+            row(Value::Integer(1), true),
+            row(Value::Integer(3), false),
+        ];
+        assert_eq!(rows.each_ref().map(|row| shapes.of(row)), [0, 0, 1, 2, 0]);
     }
 }

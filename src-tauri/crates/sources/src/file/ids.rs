@@ -1,8 +1,8 @@
-//! Where a file keeps its keys, and that none stands twice.
+//! Where a file keeps its keys.
 
 use super::{ReadOptions, Row};
 use model::{Properties, Value};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 /// The properties that may hold a key, first that fits wins.
 const CANDIDATES: [&str; 3] = ["id", "code", "fid"];
@@ -12,7 +12,6 @@ pub(super) struct Ids {
     property: Option<String>,
     /// The caller named the property: it goes before the feature's own id.
     asked: bool,
-    seen: HashMap<Box<str>, u64>,
 }
 
 impl Ids {
@@ -20,9 +19,8 @@ impl Ids {
     /// is a key for communes, but a land use for planning zones). One that is called `id` means to be a key: there, a
     /// value that stands twice is a fault of that row, as long as most values stand once.
     pub(super) fn choose(options: &ReadOptions, head: &[Row]) -> Self {
-        let seen = HashMap::new();
         if let Some(name) = &options.id_field {
-            return Self { property: Some(name.clone()), asked: true, seen };
+            return Self { property: Some(name.clone()), asked: true };
         }
         let without: Vec<&Row> = head.iter().filter(|row| row.id.is_none()).collect();
         let is_key = |name: &str| {
@@ -33,7 +31,7 @@ impl Ids {
             distinct == keys.len() || (name == "id" && distinct * 2 > keys.len())
         };
         let property = CANDIDATES.into_iter().find(|name| is_key(name)).map(str::to_owned);
-        Self { property, asked: false, seen }
+        Self { property, asked: false }
     }
 
     /// The row's id. A property named `id` that became the key is taken out of the properties: it would stand twice.
@@ -51,17 +49,6 @@ impl Ids {
             }
             None if self.asked => None,
             None => Some(row.key.take().unwrap_or_else(|| row.number.to_string())),
-        }
-    }
-
-    /// Remembers an id; `Err` with the row that has it already.
-    pub(super) fn claim(&mut self, id: &str, row: u64) -> Result<(), u64> {
-        match self.seen.get(id) {
-            Some(first) => Err(*first),
-            None => {
-                self.seen.insert(id.into(), row);
-                Ok(())
-            }
         }
     }
 }

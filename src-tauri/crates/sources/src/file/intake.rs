@@ -1,8 +1,11 @@
-//! The gate that every row of every format passes: position, key, text, schema, report.
+//! What every row of every format goes through: held back until the head is judged, then the gate, then in the order of
+//! the file the claim on its id, schema, sink and report.
 
-use super::fields::Fields;
+use super::claims::{Claims, KeyMaker};
+use super::fields::{Fields, Shapes};
+use super::gate::{Gate, Judged, Passed, Prepared, Settled};
 use super::ids::Ids;
-use super::place::Placer;
+use super::place::{Placer, Whereabouts};
 use super::{Format, OnError, ReadError, ReadOptions, ReadSummary, rejection};
 use geo_types::Geometry;
 use model::{Feature, GeometryKind, Properties, ReadReport, Rejection};
@@ -30,6 +33,8 @@ pub(crate) enum FileCrs {
 /// What a format's reader hands its rows to.
 pub(crate) trait Rows {
     fn row(&mut self, row: Row) -> Result<(), ReadError>;
+    /// A row that has passed the gate elsewhere; `shapes` are those that it was passed with.
+    fn passed(&mut self, passed: Passed, shapes: &mut Shapes) -> Result<(), ReadError>;
     /// A row that could not be made.
     fn bad(&mut self, rejection: Rejection) -> Result<(), ReadError>;
     /// Must come before the first row to count.
@@ -48,33 +53,38 @@ type Again<'a> = &'a mut dyn FnMut(&mut dyn Rows) -> Result<(), ReadError>;
 
 pub(super) struct Intake<'a> {
     path: &'a Path,
-    options: &'a ReadOptions,
+    options: &'a ReadOptions<'a>,
+    gate: &'a Gate<'a>,
     sink: Sink<'a>,
     /// Reads the file once more from the start.
     again: Again<'a>,
     crs: Option<FileCrs>,
     head: Vec<Row>,
     head_bytes: usize,
-    settled: Option<Settled>,
+    claims: Claims,
+    whereabouts: Whereabouts,
     report: ReadReport,
     fields: Fields,
+    /// Of the rows that pass the gate here.
+    shapes: Shapes,
     geometry: Option<GeometryKind>,
-}
-
-/// What the head of the file decided.
-struct Settled {
-    placer: Placer,
-    ids: Ids,
 }
 
 impl Rows for Intake<'_> {
     fn row(&mut self, row: Row) -> Result<(), ReadError> {
-        if self.settled.is_some() {
+        if self.gate.settled().is_some() {
             return self.take(row);
         }
         self.head_bytes += row.bytes;
         self.head.push(row);
         if self.head.len() >= HEAD_ROWS || self.head_bytes >= HEAD_BYTES { self.settle(false) } else { Ok(()) }
+    }
+
+    fn passed(&mut self, passed: Passed, shapes: &mut Shapes) -> Result<(), ReadError> {
+        match self.accept(passed, shapes) {
+            Ok(()) => Ok(()),
+            Err(rejection) => self.bad(rejection),
+        }
     }
 
     fn bad(&mut self, rejection: Rejection) -> Result<(), ReadError> {
@@ -102,25 +112,34 @@ impl Rows for Intake<'_> {
 }
 
 impl<'a> Intake<'a> {
-    pub(super) fn new(path: &'a Path, options: &'a ReadOptions, sink: Sink<'a>, again: Again<'a>) -> Self {
+    pub(super) fn new(
+        path: &'a Path,
+        options: &'a ReadOptions<'a>,
+        gate: &'a Gate<'a>,
+        sink: Sink<'a>,
+        again: Again<'a>,
+    ) -> Self {
         Self {
             path,
             options,
+            gate,
             sink,
             again,
             crs: None,
             head: Vec::new(),
             head_bytes: 0,
-            settled: None,
+            claims: Claims::new(gate.keys.clone()),
+            whereabouts: Whereabouts::default(),
             report: ReadReport::default(),
             fields: Fields::default(),
+            shapes: Shapes::default(),
             geometry: None,
         }
     }
 
     /// Judges the head and lets it through. `complete`: the head is the whole file.
     fn settle(&mut self, complete: bool) -> Result<(), ReadError> {
-        if self.settled.is_some() {
+        if self.gate.settled().is_some() {
             return Ok(());
         }
         let head = std::mem::take(&mut self.head);
@@ -129,7 +148,7 @@ impl<'a> Intake<'a> {
             placer.swapped = complete || self.all_swapped(&placer)?;
         }
         let ids = Ids::choose(self.options, &head);
-        self.settled = Some(Settled { placer, ids });
+        self.gate.settle(Settled { placer, ids });
         head.into_iter().try_for_each(|row| self.take(row))
     }
 
@@ -144,34 +163,34 @@ impl<'a> Intake<'a> {
     }
 
     fn take(&mut self, row: Row) -> Result<(), ReadError> {
-        match self.pass(row) {
-            Ok(()) => Ok(()),
-            Err(rejection) => self.bad(rejection),
-        }
+        let mut shapes = std::mem::take(&mut self.shapes);
+        let taken = match self.gate.pass(row, &mut shapes) {
+            Judged::Passed(passed) => self.passed(passed, &mut shapes),
+            Judged::Held(_) => Ok(()),
+        };
+        shapes.trim();
+        self.shapes = shapes;
+        taken
     }
 
-    fn pass(&mut self, mut row: Row) -> Result<(), Rejection> {
-        let number = row.number;
-        let Some(Settled { placer, ids }) = &mut self.settled else { return Ok(()) };
-        let swapped = placer.swapped;
-        placer
-            .place(&mut row.geometry)
-            .map_err(|wrong| rejection(number, "geometry", &wrong.value, wrong.code, wrong.reason))?;
-        let Some(id) = ids.take(&mut row) else {
-            let field = self.options.id_field.as_deref().unwrap_or("id");
-            return Err(rejection(number, field, "", "id_missing", "the row has no key"));
-        };
-        if let Err(first) = ids.claim(&id, number) {
-            let reason = format!("the id {id:?} stands in row {first} and again in row {number}");
-            return Err(rejection(number, "id", &id, "duplicate_id", reason));
+    fn accept(&mut self, passed: Passed, shapes: &mut Shapes) -> Result<(), Rejection> {
+        let Passed { number, trace, result } = passed;
+        self.whereabouts.add(&trace);
+        let kept = result?;
+        if let Err(first) = self.claims.claim(kept.key, number) {
+            let (Prepared::Ready(Feature { id, .. }) | Prepared::Refused { id, .. }) = &kept.feature;
+            return Err(duplicate(id, first, number));
         }
-        self.fields.see(&row.properties);
-        let kind = GeometryKind::of(&row.geometry);
-        (self.sink)(number, Feature { id, geometry: row.geometry, properties: row.properties })?;
+        self.fields.see(shapes, kept.shape);
+        match kept.feature {
+            Prepared::Ready(feature) => (self.sink)(number, feature)?,
+            Prepared::Refused { rejection, .. } => return Err(rejection),
+        }
+        let kind = kept.kind;
         self.geometry =
             Some(self.geometry.map_or(kind, |known| if known == kind { kind } else { GeometryKind::Mixed }));
         self.report.accepted += 1;
-        self.report.repaired += u64::from(swapped);
+        self.report.repaired += u64::from(kept.repaired);
         Ok(())
     }
 
@@ -180,8 +199,8 @@ impl<'a> Intake<'a> {
         let mut report = self.report;
         // Rows that failed to parse were noted while the head was still held back.
         report.rejected.sort_by_key(|rejection| rejection.row);
-        let epsg = self.settled.map_or(4326, |settled| {
-            report.warnings.extend(settled.placer.warnings(report.accepted));
+        let epsg = self.gate.settled().map_or(4326, |settled| {
+            report.warnings.extend(settled.placer.warnings(&self.whereabouts, report.accepted));
             settled.placer.epsg
         });
         Ok(ReadSummary {
@@ -210,6 +229,10 @@ impl Rows for Probe<'_> {
         Err(ReadError::Cancelled { path: self.path.to_path_buf() })
     }
 
+    fn passed(&mut self, _: Passed, _: &mut Shapes) -> Result<(), ReadError> {
+        Ok(())
+    }
+
     fn bad(&mut self, _: Rejection) -> Result<(), ReadError> {
         Ok(())
     }
@@ -219,16 +242,25 @@ impl Rows for Probe<'_> {
     fn warn(&mut self, _: String) {}
 }
 
+fn duplicate(id: &str, first: u64, number: u64) -> Rejection {
+    let reason = format!("the id {id:?} stands in row {first} and again in row {number}");
+    rejection(number, "id", id, "duplicate_id", reason)
+}
+
 /// The checks of a row without a file around it, for what comes over the network: WGS84, no province, ids of its own.
 pub(crate) struct RowCheck {
     ids: Ids,
+    keys: KeyMaker,
+    claims: Claims,
     to: geodesy::ToWgs84,
 }
 
 impl RowCheck {
     pub(crate) fn new(head: &[Row]) -> Result<Self, geodesy::GeodesyError> {
         let everywhere = model::BBox { west: -180.0, south: -90.0, east: 180.0, north: 90.0 };
-        Ok(Self { ids: Ids::choose(&ReadOptions::new(everywhere), head), to: geodesy::transformer(4326)? })
+        let ids = Ids::choose(&ReadOptions::new(everywhere), head);
+        let keys = KeyMaker::default();
+        Ok(Self { ids, claims: Claims::new(keys.clone()), keys, to: geodesy::transformer(4326)? })
     }
 
     pub(crate) fn pass(&mut self, mut row: Row) -> Result<Feature, Rejection> {
@@ -237,9 +269,8 @@ impl RowCheck {
             rejection(number, "geometry", &error.to_string(), "coordinate_range", error.to_string())
         })?;
         let id = self.ids.take(&mut row).unwrap_or_else(|| number.to_string());
-        if let Err(first) = self.ids.claim(&id, number) {
-            let reason = format!("the id {id:?} stands in row {first} and again in row {number}");
-            return Err(rejection(number, "id", &id, "duplicate_id", reason));
+        if let Err(first) = self.claims.claim(self.keys.key(&id), number) {
+            return Err(duplicate(&id, first, number));
         }
         Ok(Feature { id, geometry: row.geometry, properties: row.properties })
     }

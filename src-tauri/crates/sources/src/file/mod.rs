@@ -1,7 +1,9 @@
 //! Reading a file of features, whatever its ending says: sniff, stream, check each row, report.
 
+mod claims;
 mod error;
 mod fields;
+mod gate;
 mod ids;
 mod intake;
 mod place;
@@ -11,10 +13,14 @@ pub use error::ReadError;
 pub use sniff::{Format, sniff};
 
 pub(crate) use error::Stopped;
+pub(crate) use fields::Shapes;
+pub(crate) use gate::{Gate, Judged, unharmed};
 pub(crate) use intake::{FileCrs, Row, RowCheck, Rows};
 
 use intake::Intake;
 use model::{BBox, Feature, Field, GeometryKind, ReadReport, Rejection};
+use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -37,9 +43,13 @@ pub enum Continue {
     No,
 }
 
+/// What the caller does to a row before its turn, and whether that changed its shape; on any thread, in any order, also
+/// for rows that are refused later. What it refuses is rejected, its id stays taken.
+pub type Prepare<'a> = &'a (dyn Fn(u64, Feature) -> Result<(Feature, bool), Rejection> + Sync);
+
 /// How a file is to be read.
-#[derive(Clone, Debug)]
-pub struct ReadOptions {
+#[derive(Clone)]
+pub struct ReadOptions<'a> {
     /// EPSG code that overrides what the file says about itself.
     pub crs: Option<u32>,
     /// `(field, column)`: the file's `column` becomes `field`. For CSV `lon`, `lat` and `wkt` name the position.
@@ -53,9 +63,27 @@ pub struct ReadOptions {
     pub table: Option<String>,
     /// Longest row that is taken into memory.
     pub max_line_bytes: usize,
+    /// Costly work on single rows, like the repair of shapes, that need not wait for the sink.
+    pub prepare: Option<Prepare<'a>>,
 }
 
-impl ReadOptions {
+impl fmt::Debug for ReadOptions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { crs, map, on_error, province, id_field, table, max_line_bytes, prepare } = self;
+        f.debug_struct("ReadOptions")
+            .field("crs", crs)
+            .field("map", map)
+            .field("on_error", on_error)
+            .field("province", province)
+            .field("id_field", id_field)
+            .field("table", table)
+            .field("max_line_bytes", max_line_bytes)
+            .field("prepare", &prepare.is_some())
+            .finish()
+    }
+}
+
+impl ReadOptions<'_> {
     /// 64 MiB: the largest real feature, a national border to 10 m, has a third of it.
     pub const MAX_LINE_BYTES: usize = 64 << 20;
 
@@ -69,11 +97,12 @@ impl ReadOptions {
             id_field: None,
             table: None,
             max_line_bytes: Self::MAX_LINE_BYTES,
+            prepare: None,
         }
     }
 
     /// The name that a column of the file gets.
-    pub(crate) fn field_of<'a>(&'a self, column: &'a str) -> &'a str {
+    pub(crate) fn field_of<'b>(&'b self, column: &'b str) -> &'b str {
         self.map.iter().find(|(_, from)| from == column).map_or(column, |(field, _)| field)
     }
 }
@@ -91,26 +120,41 @@ pub struct ReadSummary {
     pub geometry: GeometryKind,
 }
 
-/// Reads a file feature by feature: WGS84 degrees, NFC text, unique ids. Geometries are as the file has them: topology is
-/// not repaired here.
+/// Reads a file feature by feature: WGS84 degrees, NFC text, unique ids. Geometries are as the file has them, unless
+/// [`ReadOptions::prepare`] changes them: topology is not repaired here.
 ///
-/// `sink` gets the row (1-based place in the file; for CSV the line, counting the header) and the feature; what it
-/// refuses is rejected. `progress` is called every few hundred kilobytes with bytes done and in all. Memory holds one
-/// row and, at the start, at most 16 MB of rows by which axes and ids are judged.
+/// `sink` gets the row (1-based place in the file; for CSV the line, counting the header) and the feature, in the order
+/// of the file and on the caller's thread; what it refuses is rejected. `progress` is called there too, with bytes done
+/// and in all, every few hundred kilobytes and at least every 50 ms while it waits. GeoJSON is parsed and prepared by as
+/// many threads as there are cores (at most six), in a few megabytes at a time; besides, memory holds 25 bytes a row for
+/// ids that do not just count up, and at the start at most 16 MB of rows by which axes and ids are judged. A longer
+/// feature is held as such.
 ///
 /// # Errors
 /// [`ReadError`], when the file as a whole cannot be read; features may have gone to the sink before. Bad rows are no
-/// error: they are in the report, unless `on_error` says `Abort`. Never panics, whatever the bytes.
+/// error: they are in the report, unless `on_error` says `Abort`. Never panics, whatever the bytes; a `prepare` that
+/// does costs the row.
 pub fn read_file(
     path: &Path,
-    options: &ReadOptions,
+    options: &ReadOptions<'_>,
     sink: &mut dyn FnMut(u64, Feature) -> Result<(), Rejection>,
     progress: &mut dyn FnMut(u64, u64) -> Continue,
 ) -> Result<ReadSummary, ReadError> {
     let format = sniff(path)?;
-    let mut again = |rows: &mut dyn Rows| read_rows(path, format, options, rows, &mut |_, _| Continue::Yes);
-    let mut intake = Intake::new(path, options, sink, &mut again);
-    read_rows(path, format, options, &mut intake, progress)?;
+    let gate = Gate::new(options);
+    let progress = RefCell::new(progress);
+    let reached = Cell::new((0, 0));
+    let mut go_on = |done, total| {
+        reached.set((done, total));
+        (progress.borrow_mut())(done, total)
+    };
+    // Reading once more gets nowhere new, but may be stopped.
+    let mut again = |rows: &mut dyn Rows| {
+        let mut go_on = |_, _| (progress.borrow_mut())(reached.get().0, reached.get().1);
+        read_rows(path, format, options, &Gate::new(options), rows, &mut go_on)
+    };
+    let mut intake = Intake::new(path, options, &gate, sink, &mut again);
+    read_rows(path, format, options, &gate, &mut intake, &mut go_on)?;
     intake.finish(format)
 }
 
@@ -118,12 +162,13 @@ pub fn read_file(
 fn read_rows(
     path: &Path,
     format: Format,
-    options: &ReadOptions,
+    options: &ReadOptions<'_>,
+    gate: &Gate<'_>,
     rows: &mut dyn Rows,
     progress: &mut dyn FnMut(u64, u64) -> Continue,
 ) -> Result<(), ReadError> {
     match format {
-        Format::GeoJson | Format::GeoJsonSeq => crate::geojson::read(path, options, rows, progress),
+        Format::GeoJson | Format::GeoJsonSeq => crate::geojson::read(path, options, gate, rows, progress),
         Format::Csv => crate::csv::read(path, options, rows, progress),
         Format::GeoPackage => crate::geopackage::read(path, options, rows, progress),
     }
@@ -167,7 +212,43 @@ pub(crate) fn rejection(row: u64, field: &str, value: &str, code: &str, reason: 
     Rejection { row, field: field.to_owned(), value: cut(value), code: code.to_owned(), reason: reason.into() }
 }
 
-/// Text in storage form; ASCII needs no work.
+/// Text in storage form.
 pub(crate) fn stored(text: &str) -> String {
-    if text.is_ascii() { text.to_owned() } else { model::nfc(text) }
+    if is_plain(text.as_bytes()) { text.to_owned() } else { model::nfc(text) }
+}
+
+/// Whether the text holds nothing but ASCII, letters of U+0080 to U+02FF and of U+1E00 to U+1EFF: all that Vietnamese is
+/// written with. None of these changes in NFC, nor does any join its neighbour (Unicode's NFC_QC is Yes, ccc is 0).
+fn is_plain(text: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        at += match byte {
+            0..0x80 => 1,
+            0xc2..=0xcb => 2,
+            0xe1 if matches!(text.get(at + 1), Some(0xb8..=0xbb)) => 3,
+            _ => return false,
+        };
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_letters_stay_as_they_are_beside_any_other() {
+        let plain: Vec<char> = (char::MIN..='\u{ffff}').filter(|c| is_plain(c.to_string().as_bytes())).collect();
+        assert!(
+            plain.len() > 800
+                && "Thửa đất ở Tây Ninh, Lộc Ninh, Thủ Dầu Một; Đường".chars().all(|c| plain.contains(&c))
+        );
+        for c in &plain {
+            for other in ['a', 'ệ', 'Ơ', 'đ'] {
+                let text: String = [other, *c, other].iter().collect();
+                assert_eq!(model::nfc(&text), text);
+            }
+        }
+        assert_eq!(stored("e\u{309}"), "\u{1ebb}");
+    }
 }

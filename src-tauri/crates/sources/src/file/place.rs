@@ -15,9 +15,30 @@ pub(super) struct Placer {
     province: BBox,
     /// The province with a margin: a swapped position in it was meant for here.
     around: BBox,
+}
+
+/// Where the rows of a file came to lie, all in all.
+#[derive(Default)]
+pub(super) struct Whereabouts {
     /// A sample of grid positions, for the question whether the meridian is the right one.
     sample: Vec<GridCoord>,
-    pub(super) outside: u64,
+    outside: u64,
+}
+
+/// What one row adds to the [`Whereabouts`].
+#[derive(Default)]
+pub(super) struct Trace {
+    grid: Option<GridCoord>,
+    outside: bool,
+}
+
+impl Whereabouts {
+    pub(super) fn add(&mut self, trace: &Trace) {
+        if self.sample.len() < SAMPLE {
+            self.sample.extend(trace.grid);
+        }
+        self.outside += u64::from(trace.outside);
+    }
 }
 
 /// What is wrong with a row's position: code, offending value, reason.
@@ -65,7 +86,7 @@ impl Placer {
             epsg,
             reason: error.to_string(),
         })?;
-        let placer = Self { epsg, swapped: false, to, province: p, around: wide, sample: Vec::new(), outside: 0 };
+        let placer = Self { epsg, swapped: false, to, province: p, around: wide };
         placer.check_unit(path, options, stated, head)?;
         Ok(placer)
     }
@@ -128,8 +149,8 @@ impl Placer {
         Some(out)
     }
 
-    /// Turns a row's geometry into degrees.
-    pub(super) fn place(&mut self, geometry: &mut Geometry<f64>) -> Result<(), Misplaced> {
+    /// Turns a row's geometry into degrees. `trace` counts for a misplaced row too.
+    pub(super) fn place(&self, geometry: &mut Geometry<f64>, trace: &mut Trace) -> Result<(), Misplaced> {
         if let Some(c) = not_finite(geometry) {
             return Err(Misplaced {
                 code: "not_finite",
@@ -157,11 +178,8 @@ impl Placer {
                 reason: "latitude stands before longitude, unlike in other rows of this file".into(),
             });
         }
-        if let Some(c) = Vn2000::from_epsg(self.epsg).and_then(|_| some_coord(geometry))
-            && self.sample.len() < SAMPLE
-        {
-            self.sample.push(GridCoord { east_m: c.x, north_m: c.y });
-        }
+        let first = Vn2000::from_epsg(self.epsg).and_then(|_| some_coord(geometry));
+        trace.grid = first.map(|c| GridCoord { east_m: c.x, north_m: c.y });
         self.to.apply(geometry).map_err(|error| Misplaced {
             code: "coordinate_range",
             value: offending(raw),
@@ -172,25 +190,23 @@ impl Placer {
                 other => other.to_string(),
             },
         })?;
-        if !geometry_bbox(geometry).intersects(&self.province) {
-            self.outside += 1;
-        }
+        trace.outside = !geometry_bbox(geometry).intersects(&self.province);
         Ok(())
     }
 
     /// Sentences about the file as a whole.
-    pub(super) fn warnings(&self, accepted: u64) -> Vec<String> {
+    pub(super) fn warnings(&self, rows: &Whereabouts, accepted: u64) -> Vec<String> {
         let mut out = Vec::new();
         if self.swapped {
             out.push(
                 "swapped_axes: the file has latitude before longitude throughout; the axes were changed over".into(),
             );
         }
-        if self.outside > 0 {
-            out.push(format!("outside_province: {} of {accepted} rows lie outside the province", self.outside));
+        if rows.outside > 0 {
+            out.push(format!("outside_province: {} of {accepted} rows lie outside the province", rows.outside));
         }
         let mixup = Vn2000::from_epsg(self.epsg)
-            .and_then(|grid| geodesy::guess_vn2000_mixup(&self.sample, grid, Extent::BBox(self.province)));
+            .and_then(|grid| geodesy::guess_vn2000_mixup(&rows.sample, grid, Extent::BBox(self.province)));
         if let Some(mixup) = mixup {
             out.push(format!(
                 "crs_mixup: with EPSG:{} only {:.0} % of the rows lie in the province, with EPSG:{} {:.0} %; the two are {:.0} km apart, check the central meridian",

@@ -26,13 +26,22 @@ const MAX_LEVELS: usize = 3;
 
 /// Positions with the places where rings, polygons and so on end.
 #[derive(Default)]
-struct Flat {
-    coords: Vec<Coord<f64>>,
+pub(super) struct Flat {
+    pub(super) coords: Vec<Coord<f64>>,
     /// `ends[0]`: ends of lists of positions, as counts of `coords`; `ends[1]`: ends of lists of those, as counts of
     /// `ends[0]`; and so on.
-    ends: [Vec<usize>; MAX_LEVELS],
+    pub(super) ends: [Vec<usize>; MAX_LEVELS],
     /// List levels above a position; `None` while nothing but empty lists has come.
-    level: Option<usize>,
+    pub(super) level: Option<usize>,
+}
+
+impl Flat {
+    /// Forgets everything but keeps the room.
+    pub(super) fn clear(&mut self) {
+        self.coords.clear();
+        self.ends.iter_mut().for_each(Vec::clear);
+        self.level = None;
+    }
 }
 
 /// What an element of a coordinates list was.
@@ -190,7 +199,7 @@ impl<'de> Visitor<'de> for GeometrySeed<'_> {
             }
         }
         let Some(kind) = kind else { return Err(fault.set("geometry_invalid", "the geometry has no type")) };
-        assemble(&kind, flat, parts).map_err(|reason| fault.set("geometry_invalid", reason))
+        assemble(&kind, &flat, parts).map_err(|reason| fault.set("geometry_invalid", reason))
     }
 }
 
@@ -224,7 +233,11 @@ impl<'de> Visitor<'de> for PartsSeed<'_> {
     }
 }
 
-fn assemble(kind: &str, flat: Flat, parts: Vec<Geometry<f64>>) -> Result<Option<Geometry<f64>>, String> {
+/// The geometry of this kind. `Ok(None)`: it is empty. `parts` are those of a collection.
+///
+/// # Errors
+/// Why the coordinates make no such geometry, for people.
+pub(super) fn assemble(kind: &str, flat: &Flat, parts: Vec<Geometry<f64>>) -> Result<Option<Geometry<f64>>, String> {
     let wanted = match kind {
         "Point" => 0,
         "LineString" | "MultiPoint" => 1,
@@ -236,21 +249,21 @@ fn assemble(kind: &str, flat: Flat, parts: Vec<Geometry<f64>>) -> Result<Option<
         other => return Err(format!("{other:?} is no geometry type")),
     };
     let Flat { coords, ends, level } = flat;
-    let Some(level) = level else { return Ok(None) };
+    let Some(level) = *level else { return Ok(None) };
     if level != wanted {
         return Err(format!("the coordinates of a {kind} are nested {wanted} levels deep, these are {level}"));
     }
     Ok(Some(match kind {
         "Point" => Geometry::Point(Point(coords[0])),
-        "MultiPoint" => Geometry::MultiPoint(MultiPoint(coords.into_iter().map(Point).collect())),
-        "LineString" => Geometry::LineString(long_enough(LineString(coords))?),
+        "MultiPoint" => Geometry::MultiPoint(MultiPoint(coords.iter().copied().map(Point).collect())),
+        "LineString" => Geometry::LineString(long_enough(LineString(coords.clone()))?),
         "MultiLineString" => {
-            let lines: Result<_, _> = lines(&coords, &ends[0]).map(long_enough).collect();
+            let lines: Result<_, _> = lines(coords, &ends[0]).map(long_enough).collect();
             Geometry::MultiLineString(MultiLineString(lines?))
         }
-        "Polygon" => Geometry::Polygon(polygon(lines(&coords, &ends[0]).collect())?),
+        "Polygon" => Geometry::Polygon(polygon(lines(coords, &ends[0]).collect())?),
         _ => {
-            let mut rings = lines(&coords, &ends[0]);
+            let mut rings = lines(coords, &ends[0]);
             let mut before = 0;
             let mut polygons = Vec::with_capacity(ends[1].len());
             for end in &ends[1] {

@@ -1,6 +1,6 @@
 //! One feature from its slice of the file.
 
-use super::coords::{Fault, GeometrySeed};
+use super::coords::{Fault, Flat, GeometrySeed};
 use crate::file::{rejection, stored};
 use geo_types::Geometry;
 use model::{Properties, Rejection, Value};
@@ -232,6 +232,11 @@ impl<'de> Deserialize<'de> for PropValue {
         }
         deserializer.deserialize_any(ValueVisitor)
     }
+}
+
+/// As [`parse`], by the short way where the feature is of a usual shape. `flat` is room used again.
+pub(super) fn parse_quickly(slice: &[u8], row: u64, flat: &mut Flat) -> Result<Parsed, Rejection> {
+    super::quick::parse(slice, flat).map_or_else(|| parse(slice, row), Ok)
 }
 
 /// Reads a bare geometry.

@@ -1,10 +1,14 @@
 //! GeoJSON in and out: FeatureCollections, single features, and sequences of them, feature by feature.
 //!
-//! The scanner finds where a feature ends; only that slice is given to serde_json, into typed coordinates. So a broken
-//! feature costs its row, and memory holds one feature, however long the file or its lines are.
+//! The scanner finds where a feature ends; only that slice is parsed, on one of several threads ([`pipeline`]): by hand
+//! where it is of a usual shape ([`quick`]), else by serde_json ([`feature`]), into typed coordinates. So a broken feature
+//! costs its row, and memory holds a few of them, however long the file or its lines are.
 
 mod coords;
 mod feature;
+mod number;
+mod pipeline;
+mod quick;
 mod scan;
 mod write;
 
@@ -12,16 +16,18 @@ pub(crate) use feature::parse;
 pub(crate) use write::GeoJsonWriter;
 pub use write::geometry_json;
 
-use crate::file::{Continue, FileCrs, ReadError, ReadOptions, Row, Rows, Tracked, rejection};
-use feature::Parsed;
+use crate::file::{Continue, FileCrs, Gate, ReadError, ReadOptions, Rows, rejection};
+use pipeline::Feeder;
 use scan::{End, MAX_DEPTH, Window};
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 pub(crate) fn read(
     path: &Path,
-    options: &ReadOptions,
+    options: &ReadOptions<'_>,
+    gate: &Gate<'_>,
     rows: &mut dyn Rows,
     progress: &mut dyn FnMut(u64, u64) -> Continue,
 ) -> Result<(), ReadError> {
@@ -29,22 +35,22 @@ pub(crate) fn read(
     if let Some(crs) = crs_at_end(path) {
         rows.crs(crs);
     }
-    let file = Tracked::open(path, progress)?;
-    let window = Window::new(file, options.max_line_bytes);
-    Reader { path, options, rows, window, row: 0, last_good: 0, end_lost: false, reread_bytes: 0 }.run()
+    pipeline::run(path, options, gate, rows, progress, &|file, out| {
+        let window = Window::new(file, options.max_line_bytes);
+        Reader { path, options, out, window, row: 0, end_lost: false, reread_bytes: 0 }.run()
+    })
 }
 
 /// Bytes that may be read twice because of broken rows.
 const MAX_REREAD_BYTES: u64 = 4 << 30;
 
-struct Reader<'a, R> {
+struct Reader<'a, 'f, R> {
     path: &'a Path,
-    options: &'a ReadOptions,
-    rows: &'a mut dyn Rows,
+    options: &'a ReadOptions<'a>,
+    out: &'a mut Feeder<'f>,
     window: Window<R>,
     /// The row being read.
     row: u64,
-    last_good: u64,
     /// The last row was broken, and what closes the document was lost with it.
     end_lost: bool,
     reread_bytes: u64,
@@ -57,7 +63,55 @@ enum Document {
     Single,
 }
 
-impl<R: Read> Reader<'_, R> {
+/// A member of a top-level object.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Member {
+    Features,
+    Type,
+    Crs,
+    Other,
+}
+
+impl Member {
+    fn of(name: &[u8]) -> Self {
+        match text_of(name).as_deref() {
+            Some("features") => Self::Features,
+            Some("type") => Self::Type,
+            Some("crs") => Self::Crs,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// What a top-level object says that it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Feature,
+    Collection,
+    /// A geometry, as far as anything readable.
+    Other,
+}
+
+impl Kind {
+    fn of(value: &[u8]) -> Option<Self> {
+        text_of(value).map(|text| match &*text {
+            "Feature" => Self::Feature,
+            "FeatureCollection" => Self::Collection,
+            _ => Self::Other,
+        })
+    }
+}
+
+/// A JSON text with its quotation marks; plain words are not copied.
+fn text_of(raw: &[u8]) -> Option<Cow<'_, str>> {
+    let inner = raw.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""))?;
+    match inner.iter().all(|byte| byte.is_ascii_alphabetic()) {
+        true => std::str::from_utf8(inner).ok().map(Cow::Borrowed),
+        false => serde_json::from_slice(raw).ok().map(Cow::Owned),
+    }
+}
+
+impl<R: Read> Reader<'_, '_, R> {
     fn run(mut self) -> Result<(), ReadError> {
         if self.peek_bom()? {
             self.window.release();
@@ -96,7 +150,7 @@ impl<R: Read> Reader<'_, R> {
     fn document(&mut self, sequence: bool) -> Result<Document, ReadError> {
         self.window.release();
         let offset = self.window.offset();
-        let mut kind: Option<String> = None;
+        let mut kind: Option<Kind> = None;
         let mut document = Document::Single;
         self.window.step();
         let end = loop {
@@ -118,13 +172,13 @@ impl<R: Read> Reader<'_, R> {
             if end != End::Whole {
                 break end;
             }
-            let key: Option<String> = serde_json::from_slice(self.window.since(mark)).ok();
+            let member = Member::of(self.window.since(mark));
             if self.io(|w| w.blanks(false))? != Some(b':') {
                 break End::Mismatch;
             }
             self.window.step();
             let next = self.io(|w| w.blanks(false))?;
-            if key.as_deref() == Some("features") && next == Some(b'[') {
+            if member == Member::Features && next == Some(b'[') {
                 document = Document::Collection;
                 if !self.features()? {
                     return Ok(document);
@@ -137,11 +191,11 @@ impl<R: Read> Reader<'_, R> {
                 break end;
             }
             let value = self.window.since(mark);
-            match key.as_deref() {
-                Some("type") => kind = serde_json::from_slice(value).ok(),
-                Some("crs") if self.row == 0 => {
+            match member {
+                Member::Type => kind = Kind::of(value),
+                Member::Crs if self.row == 0 => {
                     if let Some(crs) = crs_of(value) {
-                        self.rows.crs(crs);
+                        self.out.crs(crs);
                     }
                 }
                 _ => {}
@@ -150,12 +204,12 @@ impl<R: Read> Reader<'_, R> {
         if document == Document::Collection {
             return if end == End::Whole { Ok(document) } else { Err(self.unclosed(end, offset)) };
         }
-        self.single(end, kind.as_deref(), sequence, offset)
+        self.single(end, kind, sequence, offset)
     }
 
     /// The end of a top-level object that is no collection.
-    fn single(&mut self, end: End, kind: Option<&str>, sequence: bool, offset: u64) -> Result<Document, ReadError> {
-        if kind == Some("FeatureCollection") {
+    fn single(&mut self, end: End, kind: Option<Kind>, sequence: bool, offset: u64) -> Result<Document, ReadError> {
+        if kind == Some(Kind::Collection) {
             return Err(match end {
                 End::Whole => self.syntax("the FeatureCollection has no list \"features\"".into()),
                 _ => self.unclosed(end, offset),
@@ -164,12 +218,7 @@ impl<R: Read> Reader<'_, R> {
         let row = self.row + 1;
         if end == End::Whole {
             self.row = row;
-            let slice = self.window.since(0);
-            let parsed = match kind {
-                Some("Feature") | None => feature::parse(slice, row),
-                Some(_) => feature::parse_geometry(slice, row),
-            };
-            self.hand_over_or_split(row, parsed)?;
+            self.hand_over_or_split(row, kind == Some(Kind::Other))?;
             return Ok(Document::Single);
         }
         if !sequence && kind.is_none() {
@@ -222,21 +271,20 @@ impl<R: Read> Reader<'_, R> {
         if end != End::Whole {
             return self.resync(end);
         }
-        let parsed = feature::parse(self.window.since(0), row);
-        self.hand_over_or_split(row, parsed)
+        self.hand_over_or_split(row, false)
     }
 
     /// Hands the row over; a slice that does not parse because it swallowed the next feature is read again from there.
-    fn hand_over_or_split(&mut self, row: u64, parsed: Result<Parsed, model::Rejection>) -> Result<(), ReadError> {
+    fn hand_over_or_split(&mut self, row: u64, bare: bool) -> Result<(), ReadError> {
         let slice = self.window.since(0);
-        let bytes = slice.len();
-        if parsed.is_err()
-            && let Some(next) = scan::holds_another(slice)
-        {
-            self.bad(row, "syntax", "the feature is not closed")?;
-            return self.go_back(next);
+        if let Some(next) = scan::holds_another(slice) {
+            let parsed = if bare { feature::parse_geometry(slice, row) } else { feature::parse(slice, row) };
+            if parsed.is_err() {
+                self.bad(row, "syntax", "the feature is not closed")?;
+                return self.go_back(next);
+            }
         }
-        self.hand_over(row, parsed, bytes)
+        self.out.row(row, self.window.since(0), bare, self.window.offset())
     }
 
     /// Back to a mark, within a budget: a file of nothing but broken rows must not be read a thousand times.
@@ -269,31 +317,17 @@ impl<R: Read> Reader<'_, R> {
         self.bad(row, code_of(end), reason_of(end))
     }
 
-    fn hand_over(&mut self, row: u64, parsed: Result<Parsed, model::Rejection>, bytes: usize) -> Result<(), ReadError> {
-        match parsed {
-            Ok(Parsed { id, geometry, mut properties }) => {
-                for (field, column) in &self.options.map {
-                    if let Some(value) = properties.remove(column) {
-                        properties.insert(field.clone(), value);
-                    }
-                }
-                self.last_good = row;
-                self.rows.row(Row { number: row, id, key: None, geometry, properties, bytes })
-            }
-            Err(rejection) => self.rows.bad(rejection),
-        }
-    }
-
     fn bad(&mut self, row: u64, code: &str, reason: &str) -> Result<(), ReadError> {
-        self.rows.bad(rejection(row, "", "", code, reason))
+        self.out.bad(rejection(row, "", "", code, reason), self.window.offset())
     }
 
     fn io<T>(&mut self, call: impl FnOnce(&mut Window<R>) -> io::Result<T>) -> Result<T, ReadError> {
         call(&mut self.window).map_err(|error| ReadError::from_io(self.path, &error))
     }
 
+    /// Which row was the last good one, only the parsers know.
     fn truncated(&self) -> ReadError {
-        ReadError::Truncated { path: self.path.to_path_buf(), last_good_row: self.last_good }
+        ReadError::Truncated { path: self.path.to_path_buf(), last_good_row: 0 }
     }
 
     fn too_long(&self, row: u64) -> ReadError {

@@ -1,6 +1,8 @@
 //! A window on a byte stream that finds where a JSON value ends without building it.
 
+use memchr::memmem::Finder;
 use std::io::{self, Read};
+use std::sync::LazyLock;
 
 const CHUNK: usize = 256 << 10;
 /// As deep as serde_json reads.
@@ -59,8 +61,13 @@ impl<R: Read> Window<R> {
             self.end -= self.keep;
             self.keep = 0;
         }
+        // The room that one huge value took is given back.
+        if self.buffer.len() > 16 * CHUNK && self.end < CHUNK {
+            self.buffer.truncate(4 * CHUNK);
+            self.buffer.shrink_to_fit();
+        }
         if self.buffer.len() < self.end + CHUNK {
-            self.buffer.resize((self.end + CHUNK).max(self.buffer.len() * 2), 0);
+            self.buffer.resize(self.end + CHUNK.max(self.end / 2), 0);
         }
         let room = self.end..(self.end + CHUNK);
         let read = loop {
@@ -185,11 +192,8 @@ impl<R: Read> Window<R> {
                     }
                     continue;
                 }
-                let byte = bytes[at];
-                if !BRACKET[byte as usize] {
-                    at += 1;
-                    continue;
-                }
+                at = next_mark(bytes, at);
+                let Some(byte) = bytes.get(at) else { break };
                 match byte {
                     b'"' => in_text = true,
                     b'{' | b'[' => {
@@ -197,11 +201,11 @@ impl<R: Read> Window<R> {
                             self.at = at;
                             return Ok(End::TooDeep);
                         }
-                        stack = stack << 1 | u128::from(byte == b'{');
+                        stack = stack << 1 | u128::from(*byte == b'{');
                         depth += 1;
                     }
                     _ => {
-                        if (stack & 1 == 1) != (byte == b'}') || depth == 0 {
+                        if (stack & 1 == 1) != (*byte == b'}') || depth == 0 {
                             self.at = at;
                             return Ok(End::Mismatch);
                         }
@@ -303,15 +307,33 @@ impl<R: Read> Window<R> {
     }
 }
 
-const BRACKET: [bool; 256] = {
-    let mut table = [false; 256];
-    table[b'"' as usize] = true;
-    table[b'{' as usize] = true;
-    table[b'}' as usize] = true;
-    table[b'[' as usize] = true;
-    table[b']' as usize] = true;
-    table
-};
+/// The next quotation mark or bracket from `at` on, or the end.
+fn next_mark(bytes: &[u8], mut at: usize) -> usize {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    // The lowest of the set bits tells the first zero byte.
+    let zeros = |word: u64| word.wrapping_sub(LOW) & !word & HIGH;
+    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let word = u64::from_le_bytes(*chunk);
+        // Brackets and braces differ in these bits only; so do Y, y, _ and DEL from them, which is looked at below.
+        let brackets = (word | (LOW * 0x26)) ^ (LOW * 0x7f);
+        let found = zeros(word ^ (LOW * u64::from(b'"'))) | zeros(brackets);
+        if found == 0 {
+            at += 8;
+            continue;
+        }
+        at += found.trailing_zeros() as usize / 8;
+        if is_mark(bytes[at]) {
+            return at;
+        }
+        at += 1;
+    }
+    bytes[at.min(bytes.len())..].iter().position(|byte| is_mark(*byte)).map_or(bytes.len(), |skip| at + skip)
+}
+
+fn is_mark(byte: u8) -> bool {
+    matches!(byte, b'"' | b'{' | b'}' | b'[' | b']')
+}
 
 fn starts_feature(bytes: &[u8]) -> bool {
     let mut rest = bytes;
@@ -325,7 +347,38 @@ fn starts_feature(bytes: &[u8]) -> bool {
     true
 }
 
-/// True if another feature starts inside the slice, behind its first byte.
+/// Where another feature starts inside the slice, behind its first byte.
 pub(super) fn holds_another(slice: &[u8]) -> Option<usize> {
-    (1..slice.len()).filter(|at| slice[*at] == b'{').find(|at| starts_feature(&slice[*at..]))
+    static WORD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"Feature\""));
+    WORD.find_iter(slice).find_map(|at| {
+        let mut before = &slice[..at];
+        for word in [":", "\"type\"", "{"] {
+            let end = before.iter().rposition(|b| !matches!(b, b' ' | b'\t' | b'\r' | b'\n'))?;
+            before = before[..=end].strip_suffix(word.as_bytes())?;
+        }
+        (!before.is_empty()).then_some(before.len())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn another_feature_inside_is_found_wherever_it_starts() {
+        let feature = "{ \"type\" :\r\n\"Feature\"}";
+        assert_eq!(holds_another(feature.as_bytes()), None);
+        assert_eq!(holds_another(format!("{{\"a\":[{feature},{feature}").as_bytes()), Some(6));
+        assert_eq!(holds_another(b"{\"geometry\":{},\"type\":\"Feature\"}"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn next_mark_is_the_first(bytes in prop::collection::vec(prop_oneof![8 => any::<u8>(), 1 => prop::sample::select(b"\"{}[]yY_\x7f".to_vec())], 0..64), at in 0..64_usize) {
+            let at = at.min(bytes.len());
+            let expected = (at..bytes.len()).find(|at| is_mark(bytes[*at])).unwrap_or(bytes.len());
+            prop_assert_eq!(next_mark(&bytes, at), expected);
+        }
+    }
 }
