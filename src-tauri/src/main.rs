@@ -13,6 +13,10 @@ use clap::Parser;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+/// As for the command line: imports make rows on one thread and let go of them on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Toàn Cảnh: the whole province on one screen, live, and still there with the network off.
 #[derive(Parser)]
 #[command(version)]

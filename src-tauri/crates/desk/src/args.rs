@@ -64,6 +64,35 @@ pub struct AtArgs {
     pub tolerance_m: f64,
 }
 
+/// One question to one layer. What is given must all hold: box, place, nearness and filter.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct QueryArgs {
+    pub layer: LayerId,
+    /// Has a point in common with this box, degrees.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub bbox: Option<BBox>,
+    /// Lies at this place: longitude, latitude.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub at: Option<[f64; 2]>,
+    /// Distances are from this place, nearest first: longitude, latitude.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub near: Option<[f64; 2]>,
+    /// With `near`: at most so many metres away, along the ellipsoid.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub within_m: Option<f64>,
+    /// With `near`: the nearest so many.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub nearest: Option<u32>,
+    /// CQL2 text over the attributes, and over `freshness`, `value`, `level` and `measured_at` of a live layer.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub filter: Option<String>,
+    /// At most so many features in the answer; absent: all on the command line, 1,000 through the bridge.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub limit: Option<u32>,
+}
+
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]

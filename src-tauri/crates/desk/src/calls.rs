@@ -6,9 +6,10 @@ use crate::api::{
     Start,
 };
 use crate::args::{
-    AtArgs, CancelJobArgs, DeleteViewArgs, MovedArgs, NearArgs, NoArgs, PlaceArgs, ReadyArgs, SaveViewArgs, SearchArgs,
-    SeriesArgs, SetPinArgs, SetSettingsArgs, SignInArgs, SyncArgs,
+    AtArgs, CancelJobArgs, DeleteViewArgs, MovedArgs, NearArgs, NoArgs, PlaceArgs, QueryArgs, ReadyArgs, SaveViewArgs,
+    SearchArgs, SeriesArgs, SetPinArgs, SetSettingsArgs, SignInArgs, SyncArgs,
 };
+use crate::query::QueryAnswer;
 use model::{Role, Session};
 use serde_json::value::{RawValue, to_raw_value};
 use std::sync::Arc;
@@ -82,6 +83,7 @@ calls! {
     Ask series(SeriesArgs) -> Series, Guest, series;
     Ask place(PlaceArgs) -> Place, Guest, place;
     Ask at(AtArgs) -> Vec<NearHit>, Guest, at;
+    Ask query(QueryArgs) -> QueryAnswer, Guest, query_call;
     Ask views(NoArgs) -> Vec<SavedView>, Guest, list_views;
     Ask moved(MovedArgs) -> (), Guest, moved;
     Act sign_in(SignInArgs) -> Session, Guest, sign_in;

@@ -144,7 +144,8 @@ fn made(picture: &spatial::LayerPicture, z: u8, batch: &[(u64, u32, u32)]) -> Op
     let whole = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(make)).collect();
         // A worker that panicked has lost its tiles: better no archive than one with holes.
-        workers.into_iter().fold(true, |whole, worker| worker.join().map(|own| tiles.extend(own)).is_ok() && whole)
+        let joined: Vec<_> = workers.into_iter().map(|worker| worker.join().map(|own| tiles.extend(own))).collect();
+        joined.iter().all(Result::is_ok)
     });
     whole.then(|| batch.iter().map(|(_, x, y)| tiles.remove(&(*x, *y)).flatten()).collect())
 }

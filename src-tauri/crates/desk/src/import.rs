@@ -3,6 +3,7 @@
 use crate::Desk;
 use crate::api::Failure;
 use crate::info::IMPORTED;
+use crate::packing::PackedBeside;
 use model::{
     Classification, Feature, FeatureId, Field, FieldType, GeometryKind, LayerId, LayerKind, LayerSpec, Provenance,
     Rejection, Timestamp, Title, Value,
@@ -12,6 +13,7 @@ use sources::{Continue, OnError, ReadOptions};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use store::{LayerSchema, Mode, StoreError, Writing};
 
 /// What happens to the features that are there already.
@@ -129,6 +131,14 @@ impl Desk {
         provenance: &Provenance,
         progress: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<ImportSummary, Failure> {
+        let any_sample = AtomicBool::new(false);
+        // On the reader's threads: the one that writes has most to do.
+        let prepare = |row: u64, feature: Feature| {
+            if is_sample(&feature) {
+                any_sample.store(true, Ordering::Relaxed);
+            }
+            repaired(row, feature)
+        };
         let read_options = ReadOptions {
             crs: options.crs,
             map: options.map.clone(),
@@ -139,6 +149,7 @@ impl Desk {
             },
             // A GeoPackage with several tables: the one that is called like the layer.
             table: Some(layer.to_string()),
+            prepare: Some(&prepare),
             ..ReadOptions::new(self.bbox())
         };
         let ids = match &options.mode {
@@ -158,31 +169,20 @@ impl Desk {
             ImportMode::Upsert { .. } => Mode::Upsert,
         };
         let mut tally = Tally::default();
-        let mut packing = PackedBeside::default();
+        let mut packing = PackedBeside::start();
         let mut done = None;
         let schema = schema_for(layer, spec, &[], GeometryKind::Mixed);
         // The features go from the file into the layer one by one: a file may be larger than the memory.
         let body = |writing: &mut Writing<'_>| -> Result<(LayerSchema, Provenance), Stop> {
             let broken = RefCell::new(None);
-            let mut sink = |row: u64, mut feature: Feature| -> Result<(), Rejection> {
+            let mut sink = |_row: u64, mut feature: Feature| -> Result<(), Rejection> {
                 if broken.borrow().is_some() {
                     return Ok(());
                 }
-                let repair = spatial::repair::repair(feature.geometry);
-                let Some(geometry) = repair.geometry else {
-                    return Err(Rejection {
-                        row,
-                        field: "geometry".into(),
-                        value: feature.id.clone(),
-                        code: "geometry_invalid".into(),
-                        reason: repair.reason.unwrap_or_else(|| "the geometry cannot be repaired".into()),
-                    });
-                };
-                feature.geometry = geometry;
                 if let Some(id) = upsert_key.and_then(|key| ids.get(&key_of(&feature, key)?)) {
                     feature.id.clone_from(id);
                 }
-                tally.see(&feature, repair.changed);
+                tally.see(&feature);
                 if let Err(error) = writing.push(feature) {
                     *broken.borrow_mut() = Some(error);
                 }
@@ -201,7 +201,9 @@ impl Desk {
                 return Err(Stop::Failed(self.nothing_accepted(file, &summary.report.rejected)));
             }
             let provenance = Provenance {
-                sample: provenance.sample || tally.sample || staying.as_ref().is_some_and(|staying| staying.sample),
+                sample: provenance.sample
+                    || any_sample.load(Ordering::Relaxed)
+                    || staying.as_ref().is_some_and(|staying| staying.sample),
                 practice: provenance.practice || staying.is_some_and(|staying| staying.practice),
                 ..provenance.clone()
             };
@@ -218,7 +220,7 @@ impl Desk {
         Ok(ImportSummary {
             layer: layer.clone(),
             accepted: tally.accepted,
-            repaired: tally.repaired + summary.report.repaired,
+            repaired: summary.report.repaired,
             rejected: u64::try_from(summary.report.rejected.len()).unwrap_or(u64::MAX),
             rejected_file,
             crs: format!("EPSG:{}", summary.crs),
@@ -327,7 +329,7 @@ impl Desk {
             }
             Ok(feature)
         });
-        match self.cache().replace(&schema, &mut rows, provenance, Some(&mut PackedBeside::default())) {
+        match self.cache().replace(&schema, &mut rows, provenance, Some(&mut PackedBeside::start())) {
             Ok(_) => {}
             Err(StoreError::Aborted { reason }) if reason == MOVED_ON => return Err(moved_on()),
             Err(error) => return Err(self.store_failure(&error)),
@@ -374,33 +376,31 @@ fn same(picture: &spatial::LayerPicture, features: &[Feature]) -> bool {
 #[derive(Default)]
 struct Tally {
     accepted: u64,
-    repaired: u64,
-    sample: bool,
     kind: Option<GeometryKind>,
 }
 
 impl Tally {
-    fn see(&mut self, feature: &Feature, repaired: bool) {
+    fn see(&mut self, feature: &Feature) {
         let kind = GeometryKind::of(&feature.geometry);
         self.kind = Some(self.kind.map_or(kind, |held| if held == kind { kind } else { GeometryKind::Mixed }));
-        self.sample |= is_sample(feature);
-        self.repaired += u64::from(repaired);
         self.accepted += 1;
     }
 }
 
-/// The layer's picture, packed while it is written.
-#[derive(Default)]
-struct PackedBeside(spatial::Packer);
-
-impl store::Packing for PackedBeside {
-    fn push(&mut self, feature: &Feature) -> Option<Vec<u8>> {
-        self.0.push(feature)
-    }
-
-    fn finish(&mut self) -> Vec<Vec<u8>> {
-        std::mem::take(&mut self.0).finish()
-    }
+/// A row with its geometry mended, and whether that changed it.
+fn repaired(row: u64, mut feature: Feature) -> Result<(Feature, bool), Rejection> {
+    let repair = spatial::repair::repair(feature.geometry);
+    let Some(geometry) = repair.geometry else {
+        return Err(Rejection {
+            row,
+            field: "geometry".into(),
+            value: feature.id,
+            code: "geometry_invalid".into(),
+            reason: repair.reason.unwrap_or_else(|| "the geometry cannot be repaired".into()),
+        });
+    };
+    feature.geometry = geometry;
+    Ok((feature, repair.changed))
 }
 
 /// Why an import ended.

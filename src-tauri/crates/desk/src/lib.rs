@@ -27,6 +27,7 @@ mod import;
 mod info;
 mod jobs;
 mod layers;
+mod packing;
 mod people;
 mod queries;
 mod query;
@@ -38,6 +39,7 @@ mod tiles;
 mod typescript;
 mod words;
 
+pub use args::QueryArgs;
 #[cfg(feature = "ts")]
 pub use calls::write_typescript;
 pub use calls::{Kind, call, least_role};
@@ -45,7 +47,7 @@ pub use check::Finding;
 pub use export::ExportOptions;
 pub use home::{Home, HomeError, read_profile};
 pub use import::{ImportMode, ImportOptions, ImportSummary};
-pub use query::{Near, QueryOptions};
+pub use query::QueryAnswer;
 pub use state::{Clock, Desk, Options};
 pub use sync::Syncing;
 pub use tiles::{MAX_TILE_ZOOM, TileAnswer, TileFigures};

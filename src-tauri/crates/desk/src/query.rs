@@ -1,91 +1,162 @@
-//! The one query: by box, at a point, near a point, by attribute; as the command line and, later, rules ask it.
+//! The one query: by box, at a point, near a point, by attribute and live state; the same from window, command line and
+//! rules.
 
 use crate::Desk;
 use crate::api::Failure;
-use model::{BBox, Feature, LayerId};
+use crate::args::QueryArgs;
+use crate::layers::Layer;
+use geo_types::Coord;
+use live::FeatureState;
+use model::{Feature, Value};
+use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
+use spatial::{Filter, Row};
 
-/// Nearness: within metres, or the nearest so many, or both.
-#[derive(Clone, Copy, Debug)]
-pub struct Near {
-    pub lon: f64,
-    pub lat: f64,
-    pub within_m: Option<f64>,
-    pub nearest: Option<usize>,
+/// Features in an answer through the bridge, unless another number is asked for.
+const BRIDGE_LIMIT: u32 = 1_000;
+
+/// A GeoJSON `FeatureCollection`. `distance_m` (geodesic) stands in the properties of a nearness query; live layers carry
+/// `freshness`, `value`, `level` and `measured_at`.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct QueryAnswer {
+    #[serde(rename = "type")]
+    #[cfg_attr(feature = "ts", ts(type = "'FeatureCollection'"))]
+    kind: &'static str,
+    /// Features that satisfy the query, as far as it was followed: of the nearest so many, no more are looked for.
+    #[serde(rename = "numberMatched")]
+    pub number_matched: usize,
+    #[serde(rename = "numberReturned")]
+    pub number_returned: usize,
+    #[cfg_attr(feature = "ts", ts(type = "import('geojson').Feature[]"))]
+    pub features: Vec<Json>,
 }
 
-#[derive(Clone, Debug, Default)]
-pub struct QueryOptions {
-    pub bbox: Option<BBox>,
-    pub at: Option<(f64, f64)>,
-    pub near: Option<Near>,
-    /// CQL2 text.
-    pub filter: Option<String>,
-    pub limit: Option<usize>,
+/// A feature with what it is now: live names stand behind the feature's own.
+struct Joined<'a> {
+    desk: &'a Desk,
+    layer: &'a Layer,
+    ordinal: u32,
+}
+
+impl Row for Joined<'_> {
+    fn key(&self) -> &str {
+        self.layer.picture.id(self.ordinal).unwrap_or_default()
+    }
+
+    fn value(&self, name: &str) -> Value {
+        let own = self.layer.picture.value(self.ordinal, name);
+        if !own.is_null() || !matches!(name, "freshness" | "value" | "level" | "measured_at") {
+            return own;
+        }
+        let Some(state) = self.desk.state_of(self.layer, self.ordinal) else { return Value::Null };
+        match live_json(&state, name) {
+            Json::String(text) => Value::Text(text),
+            Json::Number(number) => number.as_f64().map_or(Value::Null, Value::Real),
+            _ => Value::Null,
+        }
+    }
+}
+
+fn live_json(state: &FeatureState, name: &str) -> Json {
+    match name {
+        "freshness" => json!(state.freshness),
+        "value" => json!(state.value),
+        "level" => json!(state.level),
+        _ => json!(state.measured_at),
+    }
 }
 
 impl Desk {
-    /// Answers with a GeoJSON FeatureCollection; `distance_m` (geodesic) stands in the properties of a nearness query,
-    /// nearest first. Live layers carry `freshness`, `value`, `level` and `measured_at`.
+    /// Answers one question to one layer; nearest first where nearness was asked for.
     ///
     /// # Errors
     /// `no_layer`, `layer_role_needed`, `bad_coordinate`, `bad_filter`.
-    pub fn query(&self, id: &LayerId, options: &QueryOptions) -> Result<Json, Failure> {
-        let layer = self.layer(id)?;
-        let filter = match &options.filter {
-            Some(text) => Some(spatial::Filter::parse(text).map_err(|error| {
+    pub fn query(&self, args: &QueryArgs) -> Result<QueryAnswer, Failure> {
+        let layer = self.layer(&args.layer)?;
+        let filter = match &args.filter {
+            Some(text) => Some(Filter::parse(text).map_err(|error| {
                 self.failure("bad_filter", [("filter", text.as_str()), ("detail", error.to_string().as_str())])
             })?),
             None => None,
         };
-        let picture = &layer.picture;
-        let keep = |ordinal: u32| filter.as_ref().is_none_or(|filter| picture.matches(ordinal, filter));
-        let limit = options.limit.unwrap_or(usize::MAX);
-        let in_box = |ordinal: u32, bbox: &BBox| picture.bbox_of(ordinal).is_some_and(|own| own.intersects(bbox));
-        let mut found: Vec<(u32, Option<f64>)> = if let Some(near) = options.near {
-            let center = self.coordinate(near.lon, near.lat)?;
-            // A filter may drop near ones, so the count is taken afterwards.
-            let count = if filter.is_none() && options.bbox.is_none() { near.nearest } else { None };
-            picture.near(center, near.within_m, count).into_iter().map(|(o, d)| (o, Some(d))).collect()
-        } else if let Some((lon, lat)) = options.at {
-            let center = self.coordinate(lon, lat)?;
-            picture.at(center, 0.0).into_iter().map(|(o, _)| (o, None)).collect()
-        } else if let Some(bbox) = options.bbox {
-            picture.within_bbox(bbox).into_iter().map(|o| (o, None)).collect()
-        } else {
-            picture.ordinals().map(|o| (o, None)).collect()
-        };
-        if let Some(bbox) = options.bbox.filter(|_| options.near.is_some() || options.at.is_some()) {
-            found.retain(|(ordinal, _)| in_box(*ordinal, &bbox));
-        }
-        found.retain(|(ordinal, _)| keep(*ordinal));
-        let matched = found.len();
-        let count = options.near.and_then(|near| near.nearest).unwrap_or(usize::MAX).min(limit);
-        found.truncate(count);
+        let place = |at: Option<[f64; 2]>| at.map(|[lon, lat]| self.coordinate(lon, lat)).transpose();
+        let (at, near) = (place(args.at)?, place(args.near)?);
+        let mut found = self.found(&layer, args, filter.as_ref(), at, near);
+        let number_matched = found.len();
+        let most = |count: Option<u32>| count.map_or(usize::MAX, |count| count as usize);
+        found.truncate(most(args.nearest.filter(|_| near.is_some())).min(most(args.limit)));
         let features: Vec<Json> = found
             .into_iter()
             .filter_map(|(ordinal, distance_m)| {
-                let feature = picture.feature(ordinal)?;
-                let mut json = feature_json(&feature);
+                let mut json = feature_json(&layer.picture.feature(ordinal)?);
                 let properties = json.get_mut("properties").and_then(Json::as_object_mut)?;
                 if let Some(distance_m) = distance_m {
                     properties.insert("distance_m".into(), json!(distance_m));
                 }
                 if let Some(state) = self.state_of(&layer, ordinal) {
-                    properties.insert("freshness".into(), json!(state.freshness));
-                    properties.insert("value".into(), json!(state.value));
-                    properties.insert("level".into(), json!(state.level));
-                    properties.insert("measured_at".into(), json!(state.measured_at));
+                    for name in ["freshness", "value", "level", "measured_at"] {
+                        properties.insert(name.into(), live_json(&state, name));
+                    }
                 }
                 Some(json)
             })
             .collect();
-        Ok(json!({
-            "type": "FeatureCollection",
-            "numberMatched": matched,
-            "numberReturned": features.len(),
-            "features": features,
-        }))
+        Ok(QueryAnswer { kind: "FeatureCollection", number_matched, number_returned: features.len(), features })
+    }
+
+    /// Ordinals with their distance, where that was asked for.
+    fn found(
+        &self,
+        layer: &Layer,
+        args: &QueryArgs,
+        filter: Option<&Filter>,
+        at: Option<Coord<f64>>,
+        near: Option<Coord<f64>>,
+    ) -> Vec<(u32, Option<f64>)> {
+        let picture = &layer.picture;
+        let keep = |ordinal: u32| {
+            let in_box = |bbox| picture.bbox_of(ordinal).is_some_and(|own| own.intersects(&bbox));
+            let joined = || Joined { desk: self, layer, ordinal };
+            // The box was the question itself where there is neither place nor nearness.
+            (at.is_none() && near.is_none() || args.bbox.is_none_or(in_box))
+                && filter.is_none_or(|filter| filter.matches(&joined()))
+        };
+        if let Some(from) = near {
+            let there = |ordinal: u32| at.is_none_or(|at| picture.at(at, 0.0).iter().any(|(o, _)| *o == ordinal));
+            let Some(nearest) = args.nearest else {
+                let all = picture.near(from, args.within_m, None).into_iter();
+                return all.filter(|(o, _)| keep(*o) && there(*o)).map(|(o, d)| (o, Some(d))).collect();
+            };
+            // The filter may drop near ones: look further until there are enough, or no more.
+            let nearest = nearest as usize;
+            let mut count = if filter.is_some() || args.bbox.is_some() || at.is_some() {
+                nearest.saturating_mul(4).max(64)
+            } else {
+                nearest
+            };
+            loop {
+                let all = picture.near(from, args.within_m, Some(count));
+                let exhausted = all.len() < count;
+                let kept = all.into_iter().filter(|(o, _)| keep(*o) && there(*o));
+                let kept: Vec<(u32, Option<f64>)> = kept.take(nearest).map(|(o, d)| (o, Some(d))).collect();
+                if kept.len() >= nearest || exhausted {
+                    return kept;
+                }
+                count = count.saturating_mul(4);
+            }
+        }
+        let ordinals: Vec<u32> = match (at, args.bbox) {
+            (Some(at), _) => picture.at(at, 0.0).into_iter().map(|(ordinal, _)| ordinal).collect(),
+            (None, Some(bbox)) => picture.within_bbox(bbox),
+            (None, None) => picture.ordinals().collect(),
+        };
+        ordinals.into_iter().filter(|ordinal| keep(*ordinal)).map(|ordinal| (ordinal, None)).collect()
+    }
+
+    pub(crate) async fn query_call(&self, mut args: QueryArgs) -> Result<QueryAnswer, Failure> {
+        args.limit.get_or_insert(BRIDGE_LIMIT);
+        self.query(&args)
     }
 }
 

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use desk::{Desk, ImportMode, ImportOptions, LayerId, Options, QueryOptions};
+use desk::{Desk, ImportMode, ImportOptions, LayerId, Options, QueryArgs};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -35,10 +35,12 @@ impl Home {
     }
 
     fn ids(&self, layer: &str) -> Vec<(String, String)> {
-        let answer = self.desk.query(&LayerId::new(layer).unwrap(), &QueryOptions::default()).unwrap();
+        let answer = self
+            .desk
+            .query(&serde_json::from_value::<QueryArgs>(serde_json::json!({"layer": layer})).unwrap())
+            .unwrap();
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-        let features = answer["features"].as_array().unwrap();
-        features.iter().map(|f| (text(&f["id"]), text(&f["properties"]["name"]))).collect()
+        answer.features.iter().map(|f| (text(&f["id"]), text(&f["properties"]["name"]))).collect()
     }
 }
 
@@ -96,4 +98,36 @@ fn restoring_a_layer_no_profile_names_removes_it() {
     home.desk.restore(&things).unwrap();
     assert!(home.desk.layer_infos().iter().all(|info| info.id != things));
     assert_eq!(home.desk.restore(&things).unwrap_err().code, "no_layer");
+}
+
+#[test]
+fn a_query_joins_place_nearness_filter_and_live_state() {
+    let home = Home::new();
+    let csv = "id,name,kind,lon,lat\na,A,x,106.10,11.30\nb,B,y,106.11,11.30\nc,C,x,106.12,11.30\nd,D,x,106.50,11.30\n";
+    home.import("things.csv", csv, "things", ImportMode::Replace).unwrap();
+    let ask = |question: serde_json::Value| {
+        let answer = home.desk.query(&serde_json::from_value(question).unwrap()).unwrap();
+        let ids = answer.features.iter().map(|f| f["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+        (ids.join(""), answer.number_matched)
+    };
+    let near = [106.1, 11.3];
+    assert_eq!(
+        ask(serde_json::json!({"layer": "things", "near": near, "nearest": 2, "filter": "kind = 'x'"})),
+        ("ac".into(), 2)
+    );
+    assert_eq!(ask(serde_json::json!({"layer": "things", "near": near, "within_m": 3000.0})), ("abc".into(), 3));
+    assert_eq!(ask(serde_json::json!({"layer": "things", "bbox": [106.105, 11.0, 106.2, 12.0]})).1, 2);
+    assert_eq!(
+        ask(serde_json::json!({"layer": "things", "near": near, "bbox": [106.115, 11.0, 107.0, 12.0], "nearest": 1})).0,
+        "c"
+    );
+    assert_eq!(ask(serde_json::json!({"layer": "things", "at": [106.11, 11.3]})).0, "b");
+    // Of a live layer the filter sees what stands on the map: nothing has come yet.
+    let stations = ask(serde_json::json!({"layer": "air_stations"})).1;
+    assert!(stations > 0);
+    assert_eq!(
+        ask(serde_json::json!({"layer": "air_stations", "filter": "freshness = 'never' AND value IS NULL"})).1,
+        stations
+    );
+    assert_eq!(ask(serde_json::json!({"layer": "air_stations", "filter": "level >= 1"})).1, 0);
 }

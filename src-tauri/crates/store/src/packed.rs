@@ -6,8 +6,8 @@ use rusqlite::{Connection, params};
 
 /// Makes an opaque companion of a layer while its features are written, part by part.
 pub trait Packing {
-    /// Takes the next feature, as it will be read back; a part that is full comes back.
-    fn push(&mut self, feature: &Feature) -> Option<Vec<u8>>;
+    /// Takes the next feature, as it will be read back; a part that is full comes back, of these or earlier features.
+    fn push(&mut self, feature: Feature) -> Option<Vec<u8>>;
 
     /// What is left. Called once, at the end.
     fn finish(&mut self) -> Vec<Vec<u8>>;

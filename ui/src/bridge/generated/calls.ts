@@ -11,6 +11,8 @@ import type { NearHit } from './NearHit';
 import type { NoArgs } from './NoArgs';
 import type { Place } from './Place';
 import type { PlaceArgs } from './PlaceArgs';
+import type { QueryAnswer } from './QueryAnswer';
+import type { QueryArgs } from './QueryArgs';
 import type { ReadyArgs } from './ReadyArgs';
 import type { SaveViewArgs } from './SaveViewArgs';
 import type { SavedView } from './SavedView';
@@ -37,6 +39,7 @@ export interface Asks {
   series: { args: SeriesArgs; result: Series };
   place: { args: PlaceArgs; result: Place };
   at: { args: AtArgs; result: Array<NearHit> };
+  query: { args: QueryArgs; result: QueryAnswer };
   views: { args: NoArgs; result: Array<SavedView> };
   moved: { args: MovedArgs; result: null };
 }

@@ -87,7 +87,7 @@ pub fn skipped(what: &str) {
 pub struct IdPacking(Vec<u8>);
 
 impl store::Packing for IdPacking {
-    fn push(&mut self, feature: &Feature) -> Option<Vec<u8>> {
+    fn push(&mut self, feature: Feature) -> Option<Vec<u8>> {
         self.0.extend_from_slice(feature.id.as_bytes());
         (self.0.len() >= 4).then(|| std::mem::take(&mut self.0))
     }
