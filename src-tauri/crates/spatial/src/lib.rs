@@ -51,6 +51,7 @@ mod ring;
 mod shapes;
 mod tile;
 
+pub mod overlay;
 pub mod repair;
 
 pub use filter::{Filter, FilterError};
