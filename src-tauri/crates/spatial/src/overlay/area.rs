@@ -71,7 +71,7 @@ impl Weight for High {
     fn integral(&self, ya: f64, yb: f64, xa: f64, xb: f64) -> f64 {
         // Beyond the poles there is nothing to count.
         let (low, high) = (ya.max(-90.0 - self.origin_y), yb.min(90.0 - self.origin_y));
-        if !(low < high) {
+        if low.partial_cmp(&high) != Some(std::cmp::Ordering::Less) {
             return 0.0;
         }
         let slope = (xb - xa) / (yb - ya);
@@ -230,8 +230,11 @@ impl Seen<'_> {
 
     fn draw(&mut self) {
         let (from, to, _) = self.left;
-        let x = self.window.x0;
-        self.out.extend(Edge::new(Coord { x, y: from }, Coord { x, y: to }, self.origin));
+        if from != to {
+            let [from, to] = [from, to].map(|y| y - self.origin.y);
+            let s = (from - to).signum();
+            self.out.push(Edge { y0: from.min(to), y1: from.max(to), x0: f64::NEG_INFINITY, k: 0.0, s });
+        }
     }
 }
 

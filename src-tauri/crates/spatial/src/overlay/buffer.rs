@@ -6,7 +6,7 @@ use super::prepared::{Engine, rings_of};
 use super::{Op, Polygonal};
 use geo_types::{Coord, MultiPolygon};
 use geodesy::LocalPlane;
-use std::f64::consts::FRAC_PI_2;
+use std::f64::consts::{FRAC_PI_2, PI};
 
 /// Chords to a quarter of a circle, as in GEOS: the arc lies at most 0.12 % of the distance outside of them.
 const QUARTER: f64 = 16.0;
@@ -104,7 +104,7 @@ fn pieces(ring: &[Coord<f64>], distance: f64) -> Vec<Vec<Coord<f64>>> {
         pieces.push(if side < 0.0 { vec![a, off(a, n), off(b, n), b] } else { vec![a, b, off(b, n), off(a, n)] });
         let turn = (n.x * m.y - n.y * m.x).atan2(n.x * m.x + n.y * m.y);
         // A way that runs straight back turns by half a circle on either side.
-        let turn = if turn.abs() > 3.141_592 { turn.abs() } else { turn * -side };
+        let turn = if turn.abs() > PI - 1e-6 { turn.abs() } else { turn * -side };
         if turn <= 0.0 {
             continue;
         }

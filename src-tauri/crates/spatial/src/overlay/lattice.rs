@@ -1,10 +1,12 @@
 //! Overlays that need a shape: on an integer lattice (i_overlay), so that no rounding can contradict another.
 //!
-//! The lattice divides the wider side of what is overlaid into 2³⁰. Vertices of the input come back bit for bit; where
-//! edges cross, the new vertex is within 2⁻²⁹ of that side.
+//! The lattice divides the wider side of what is overlaid into 2³⁰. Vertices of the input come back bit for bit, unless
+//! borders lie closer than the lattice; where edges cross, the new vertex is within 2⁻²⁹ of that side.
 
 use super::Op;
-use super::outline::Window;
+use super::outline::{Outline, Window};
+use super::simple::borders_cross;
+use super::tidy::simple_shapes;
 use geo_types::{Coord, LineString, MultiPolygon, Polygon};
 use i_overlay::core::fill_rule::FillRule;
 use i_overlay::core::overlay::{IntOverlayOptions, Overlay, ShapeType};
@@ -25,23 +27,25 @@ pub(crate) struct Lattice {
     originals: Vec<(u64, Coord<f64>)>,
     origin: Coord<f64>,
     scale: f64,
+    check: Outline,
 }
 
 impl Default for Lattice {
     fn default() -> Self {
         // Points on a line are kept: neighbours may have a vertex there.
-        let options = IntOverlayOptions { ogc: true, ..IntOverlayOptions::keep_all_points() };
+        let options = IntOverlayOptions::keep_all_points();
         Self {
             overlay: Overlay::new_custom(64, options, Solver::default()),
             originals: Vec::new(),
             origin: Coord::default(),
             scale: 1.0,
+            check: Outline::default(),
         }
     }
 }
 
 impl Lattice {
-    /// Every coordinate must be finite and below 1e100; so it is in an [`Outline`](super::outline::Outline).
+    /// Every coordinate must be finite and below 1e100; so it is in an [`Outline`].
     pub fn overlay<'a>(
         &mut self,
         subject: impl Iterator<Item = &'a [Coord<f64>]> + Clone,
@@ -72,7 +76,15 @@ impl Lattice {
             Fill::EvenOdd => FillRule::EvenOdd,
         };
         let shapes = self.overlay.overlay(rule, fill);
-        MultiPolygon(shapes.iter().filter_map(|rings| self.polygon(rings)).collect())
+        let shapes: Vec<_> = shapes.into_iter().flat_map(simple_shapes).collect();
+        let result = MultiPolygon(shapes.iter().filter_map(|rings| self.polygon(rings, true)).collect());
+        self.check.load(&result);
+        self.check.index();
+        if borders_cross(&self.check) {
+            // Where borders lie closer than the lattice, going back to the given places can make them cross.
+            return MultiPolygon(shapes.iter().filter_map(|rings| self.polygon(rings, false)).collect());
+        }
+        result
     }
 
     /// Half of the wider side comes to at most 2²⁹, so that products of differences stay far from 2⁶³.
@@ -84,7 +96,7 @@ impl Lattice {
     }
 
     fn add(&mut self, ring: &[Coord<f64>], shape: ShapeType) {
-        let Self { overlay, originals, origin, scale } = self;
+        let Self { overlay, originals, origin, scale, .. } = self;
         // Casting saturates: no coordinate leaves the lattice.
         let node = |c: &Coord<f64>| {
             let [x, y] = [(c.x - origin.x) * *scale, (c.y - origin.y) * *scale];
@@ -95,19 +107,20 @@ impl Lattice {
         overlay.add_path_iter(open.iter().map(node), shape);
     }
 
-    fn place(&self, node: IntPoint) -> Coord<f64> {
+    fn place(&self, node: IntPoint, given: bool) -> Coord<f64> {
         match self.originals.binary_search_by_key(&key(node), |(key, _)| *key) {
-            Ok(at) => self.originals[at].1,
-            Err(_) => Coord {
+            Ok(at) if given => self.originals[at].1,
+            _ => Coord {
                 x: self.origin.x + f64::from(node.x) / self.scale,
                 y: self.origin.y + f64::from(node.y) / self.scale,
             },
         }
     }
 
-    fn polygon(&self, rings: &[Vec<IntPoint>]) -> Option<Polygon<f64>> {
+    /// With vertices of the input as they were given, or all on the lattice.
+    fn polygon(&self, rings: &[Vec<IntPoint>], given: bool) -> Option<Polygon<f64>> {
         let mut rings = rings.iter().filter(|ring| ring.len() > 2).map(|ring| {
-            let mut line: Vec<_> = ring.iter().map(|node| self.place(*node)).collect();
+            let mut line: Vec<_> = ring.iter().map(|node| self.place(*node, given)).collect();
             line.push(line[0]);
             LineString(line)
         });

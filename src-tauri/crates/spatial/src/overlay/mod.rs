@@ -30,6 +30,7 @@ mod outline;
 mod prepared;
 mod relate;
 mod simple;
+mod tidy;
 mod union;
 
 pub use area::Measure;

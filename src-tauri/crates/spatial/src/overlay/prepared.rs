@@ -162,7 +162,7 @@ impl Engine {
         match op {
             Op::Intersection => common,
             Op::Difference => (area::own(&self.left, measure) - common).max(0.0),
-            Op::Union => area::own(&self.left, measure) + area::own(&b.outline, measure) - common,
+            Op::Union => (area::own(&self.left, measure) + area::own(&b.outline, measure) - common).max(0.0),
         }
     }
 

@@ -15,7 +15,24 @@ pub(crate) fn segments_meet(a: Coord<f64>, b: Coord<f64>, c: Coord<f64>, d: Coor
 ///
 /// Rings that touch in a point are valid and yet refused: they take the slower way.
 pub(crate) fn is_simple(outline: &Outline) -> bool {
-    !outline.rings().any(|ring| crosses_itself(outline, ring)) && (outline.starts.len() <= 2 || nests(outline))
+    !outline.rings().any(|ring| meets_others(outline, ring, false)) && (outline.starts.len() <= 2 || nests(outline))
+}
+
+/// Whether any two edges meet elsewhere than in a vertex of both.
+pub(crate) fn borders_cross(outline: &Outline) -> bool {
+    outline.rings().any(|ring| meets_others(outline, ring, true))
+}
+
+/// Two edges with a common end meet elsewhere as well only if one runs along the other.
+fn overlap(a: Coord<f64>, b: Coord<f64>, c: Coord<f64>, d: Coord<f64>) -> bool {
+    let (hinge, p, q) = match (a == c, a == d, b == c) {
+        (true, _, _) => (a, b, d),
+        (_, true, _) => (a, b, c),
+        (_, _, true) => (b, a, d),
+        _ => (b, a, c),
+    };
+    let ahead = (p.x - hinge.x) * (q.x - hinge.x) + (p.y - hinge.y) * (q.y - hinge.y) > 0.0;
+    ahead && orientation(hinge, p, q) == Orientation::Collinear
 }
 
 /// Looks for edges that meet one of a run's, none of them its neighbour in the ring. Of every two edges only the earlier
@@ -27,6 +44,8 @@ struct Meeting<'a> {
     window: Window,
     /// The first and the last edge of the ring: neighbours round the seam.
     seam: (usize, usize),
+    /// A vertex of both is no meeting.
+    hinged: bool,
     met: bool,
 }
 
@@ -43,15 +62,18 @@ impl Visitor for Meeting<'_> {
         }
         for i in self.run.start..self.run.end.min(j - 1) {
             let (a, b) = (self.points[i], self.points[i + 1]);
-            if other.meets(&Window::of_edge(a, b)) && (i, j) != self.seam && segments_meet(a, b, c, d) {
-                self.met = true;
-                return;
+            if other.meets(&Window::of_edge(a, b)) && (i, j) != self.seam {
+                let shared = self.hinged && (a == c || a == d || b == c || b == d);
+                self.met = if shared { overlap(a, b, c, d) } else { segments_meet(a, b, c, d) };
+                if self.met {
+                    return;
+                }
             }
         }
     }
 }
 
-fn crosses_itself(outline: &Outline, ring: Range<usize>) -> bool {
+fn meets_others(outline: &Outline, ring: Range<usize>, hinged: bool) -> bool {
     let points = &outline.points;
     // A ring has its first vertex once more at its end.
     let edges = ring.start..ring.end.saturating_sub(1);
@@ -61,7 +83,7 @@ fn crosses_itself(outline: &Outline, ring: Range<usize>) -> bool {
         let mut window = Window::EMPTY;
         points[run.start..=run.end].iter().for_each(|c| window.add(*c));
         let seam = (edges.start, edges.end.saturating_sub(1));
-        let mut meeting = Meeting { points, run, window, seam, met: false };
+        let mut meeting = Meeting { points, run, window, seam, hinged, met: false };
         outline.walk(&mut meeting);
         meeting.met
     })
