@@ -20,12 +20,14 @@
 
 mod error;
 mod guard;
+mod local_plane;
 mod measure;
 mod transform;
 mod vn2000;
 
 pub use error::GeodesyError;
 pub use guard::{AxisOrder, AxisVerdict, Extent, GridGuess, Vn2000Mixup, guard, guess_vn2000, guess_vn2000_mixup};
+pub use local_plane::LocalPlane;
 pub use measure::{area_m2, distance_m, length_m};
 pub use transform::{
     FromWgs84, GridCoord, ToWgs84, from_wgs84, is_known, transformer, vn2000_to_wgs84, wgs84_to_vn2000,

@@ -59,6 +59,7 @@ mod sound;
 mod table;
 mod tile;
 
+pub mod overlay;
 pub mod repair;
 
 pub use filter::{Filter, FilterError, Row};
