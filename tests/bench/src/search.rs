@@ -46,7 +46,8 @@ pub fn prepare(data: &mut Data, job: &str, engine: &str) -> Result<Search, Failu
         "bbox_points" => bbox_points(data, engine),
         "bbox_boxes" => bbox_boxes(data, engine),
         "bbox_parcels" => bbox_parcels(data, engine),
-        "nearest_10" => nearest_10(data, engine),
+        "nearest_10" => nearest(data, engine, 10),
+        "nearest_1" => nearest(data, engine, 1),
         "within" => within(data, engine),
         "join" => join(data, engine),
         _ => Err(format!("no job {job}").into()),
@@ -148,16 +149,16 @@ fn bbox_parcels(data: &mut Data, engine: &str) -> Result<Search, Failure> {
 }
 
 /// Ours by the geodesic; the peers in the plane, with metres east and north as their coordinates.
-fn nearest_10(data: &mut Data, engine: &str) -> Result<Search, Failure> {
+fn nearest(data: &mut Data, engine: &str, k: usize) -> Result<Search, Failure> {
     let layer = data.points()?;
     let (places, frame) = (data.places.clone(), data.frame);
     let n = places.len();
     Ok(match engine {
-        "ours" => Search::with_distances(n, move |item| layer.picture.near(places[item], None, Some(10))),
+        "ours" => Search::with_distances(n, move |item| layer.picture.near(places[item], None, Some(k))),
         "rstar" => {
             let tree = points_tree(layer.coords().into_iter().map(|c| frame.metres(c)));
             Search::new(n, move |item| {
-                tree.nearest_neighbor_iter(frame.metres(places[item])).take(10).map(|p| p.data).collect()
+                tree.nearest_neighbor_iter(frame.metres(places[item])).take(k).map(|p| p.data).collect()
             })
         }
         "geo-index" => {
@@ -167,7 +168,7 @@ fn nearest_10(data: &mut Data, engine: &str) -> Result<Search, Failure> {
             }))?;
             Search::new(n, move |item| {
                 let [x, y] = frame.metres(places[item]);
-                tree.neighbors(x, y, Some(10), None)
+                tree.neighbors(x, y, Some(k), None)
             })
         }
         _ => return Err(unknown(engine)),
