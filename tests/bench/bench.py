@@ -79,6 +79,7 @@ class Bench:
 
 def close_to(what, ours, theirs, tolerance):
     """Raises unless equal to a relative tolerance."""
+    ours, theirs = float(ours), float(theirs)
     scale = max(abs(ours), abs(theirs), 1e-300)
     if abs(ours - theirs) > tolerance * scale:
         raise Disagreement(f"{what} {ours!r}, theirs {theirs!r}")

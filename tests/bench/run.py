@@ -6,6 +6,7 @@ QUICK=1 less work and fewer pairs, written into target/bench/ instead. FULL=1 al
 
 import argparse
 import datetime
+import importlib
 import os
 import platform
 import sys
@@ -37,8 +38,9 @@ def main():
     install.enter_venv()
 
     import data
-    from bench import Bench
-    from table import JOBS, Table
+    from bench import Bench, Disagreement
+    from engine import Missing
+    from table import JOBS, Row, Table
 
     if not (install.DATA / "made").exists():
         print("── the data (0.3 GB, half a minute)", flush=True)
@@ -52,8 +54,10 @@ def main():
         start = time.monotonic()
         bench = Bench(job, options.quick, commands, versions)
         try:
-            # A job is a module of its own name with `measure(bench)`.
-            __import__(f"jobs.{job}", fromlist=["measure"]).measure(bench)
+            importlib.import_module(f"jobs.{job}").measure(bench)
+        except (Missing, Disagreement) as why:
+            # What a row could not catch: ours itself cannot do the job.
+            bench.add(Row(f"{job}, the rest", met=False, note=f"broke off: {why}"))
         finally:
             bench.close()
         about = {

@@ -45,7 +45,7 @@ class Row:
 
 
 def at_least(ratios, bound):
-    return f"≥ {bound:g}×", median(ratios) >= bound
+    return f"≥ {bound:g}×", bool(median(ratios) >= bound)
 
 
 def figure(value, unit):
@@ -59,6 +59,7 @@ def figure(value, unit):
 def bound(what, value, unit, limit, *, most=True, note=""):
     """A row against a fixed limit; `most`: the value may be at most the limit."""
     met = value <= limit if most else value >= limit
+    value, met = float(value), bool(met)
     target = f"{'≤' if most else '≥'} {figure(limit, unit)}"
     return Row(what, figure(value, unit), target=target, met=met, note=note)
 

@@ -79,7 +79,7 @@ class Shapely:
             return timed(lambda: [shapely.area(unite(united[:n]))])
         if job == "overlay_parcels":
             return timed(lambda: shapely.area(left[:n]))
-        if job == "overlay_plane":
+        if job in ("overlay_plane", "overlay_shapes"):
             return timed(lambda: shapely.area(shapely.intersection(left[:n], right[:n])))
         from pyproj import Geod
 

@@ -37,9 +37,12 @@ impl Overlay {
 
     fn areas(&self, job: &str, engine: &str, n: usize) -> Result<Vec<f64>, Failure> {
         let pairs = self.pairs.get(..n).unwrap_or(&self.pairs);
+        let united = &self.parcels[..n.min(self.parcels.len())];
         match (job, engine) {
-            ("overlay_plane", "geo") => Ok(pairs.iter().map(|pair| self.cut(pair).unsigned_area()).collect()),
-            ("union_parcels", "geo") => Ok(vec![unary_union(&self.parcels[..n.min(UNITED)]).unsigned_area()]),
+            ("overlay_plane" | "overlay_shapes", "geo") => {
+                Ok(pairs.iter().map(|pair| self.cut(pair).unsigned_area()).collect())
+            }
+            ("union_parcels", "geo") => Ok(vec![unary_union(united).unsigned_area()]),
             _ => Err(format!("{engine} has no {job}").into()),
         }
     }
