@@ -8,12 +8,13 @@ export CARGO_TERM_COLOR ?= auto
 CARGO_FEATURES := --features toancanh/custom-protocol,desk/ts
 UI_SOURCES := $(shell find ui assets -type f -not -path '*/node_modules/*' -not -path 'ui/dist/*' 2>/dev/null)
 
-.PHONY: help run build test lint typescript dist tools system-run system-test clean
+.PHONY: help run build test bench lint typescript dist tools system-run system-test clean
 
 help:
 	@echo 'make run     builds and opens Toàn Cảnh (without a display: a picture in target/toancanh.png)'
 	@echo 'make test    all tests; FULL=1 adds the foreign tools'
 	@echo 'make build   the UI, toancanh and toancanhctl in release'
+	@echo 'make bench   ours beside its peers; JOB=ingest|queries|tiles|overlay|memory for one, QUICK=1 for a short look'
 	@echo 'make dist    a .deb, fully optimised (slow to build)'
 
 ## Building ---------------------------------------------------------------
@@ -68,6 +69,13 @@ test: system-test ui/dist/index.html lint
 	@echo '── tests of the program'
 	@cargo build --locked --workspace $(CARGO_FEATURES)
 	@.ci/test-rust $(if $(FULL),full) $(CARGO_FEATURES)
+
+## Measuring --------------------------------------------------------------
+
+# A peer that cannot be installed is named in the table, so a missing package does not end it.
+bench: tools
+	@.ci/system-packages bench || true
+	@python3 tests/bench/run.py $(if $(JOB),--job $(JOB)) $(if $(QUICK),--quick) $(if $(FULL),--full)
 
 clean:
 	@rm -rf target ui/dist ui/node_modules
