@@ -5,12 +5,16 @@
 
 #![allow(clippy::print_stderr)]
 
+mod panning;
 mod programs;
 mod window;
 
 use programs::{Practice, Programs, driver};
 use std::time::{Duration, Instant};
 use window::Window;
+
+/// One window at a time: there is one driver, and one screen.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -28,6 +32,7 @@ fn programs() -> Option<Programs> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_day_at_the_desk() -> Outcome {
     let Some(programs) = programs() else { return Ok(()) };
+    let _turn = TURN.lock().await;
     let home = tempfile::tempdir()?;
     let mut practice = Practice::start(&programs, home.path())?;
     let _driver = driver(&programs)?;
