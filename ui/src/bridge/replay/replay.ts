@@ -72,6 +72,7 @@ class Replay implements Core {
       },
       place: ({ lon, lat }) => ({ lon, lat, vn2000: this.#grid([lon, lat]), commune: null }),
       at: ({ lon, lat, layers, tolerance_m }) => this.#around([lon, lat], tolerance_m).filter((hit) => layers.includes(hit.layer)),
+      query: () => ({ type: 'FeatureCollection', numberMatched: 0, numberReturned: 0, features: [] }),
       views: () => this.#start.views,
       moved: () => null,
     }
