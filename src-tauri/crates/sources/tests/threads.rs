@@ -162,6 +162,19 @@ fn read_stops_within_a_tenth_of_a_second_when_preparation_is_slow() {
 }
 
 #[test]
+fn huge_features_come_between_small_ones_in_their_order() {
+    let folder = Folder::new();
+    let mut rows = many(3_000);
+    for at in [0, 1, 1_000, 1_001, 2_999] {
+        rows[at] = rows[at].replace("Trạm", &"Trạm ".repeat(100_000));
+    }
+    let path = folder.put("a.geojson", collection(&rows));
+    let (summary, features) = read_with(&path, &ReadOptions::new(PROVINCE)).unwrap();
+    assert_eq!((summary.report.accepted, rejected(&summary)), (3_000, vec![]));
+    assert!(features.iter().zip(1..).all(|((row, feature), at)| *row == at && feature.id == format!("p{row}")));
+}
+
+#[test]
 fn slow_sink_holds_the_others_back() {
     let folder = Folder::new();
     let path = folder.put("a.geojsonl", many(150_000).join("\n"));

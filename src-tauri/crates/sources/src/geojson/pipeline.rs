@@ -150,6 +150,13 @@ pub(super) struct Feeder<'a> {
 impl Feeder<'_> {
     /// A row from its slice of the file, which ends at `done`.
     pub(super) fn row(&mut self, number: u64, slice: &[u8], bare: bool, done: u64) -> Result<(), ReadError> {
+        if slice.len() >= BATCH_BYTES {
+            // A huge one waits for its room before there is a second copy of it.
+            self.send(done)?;
+            self.take(slice.len() + ROW_BYTES)?;
+            let cuts = vec![Cut::Row { number, slice: 0..slice.len(), bare }];
+            return self.dispatch(Batch { bytes: slice.to_vec(), cuts }, slice.len() + ROW_BYTES, done);
+        }
         let start = self.batch.bytes.len();
         self.batch.bytes.extend_from_slice(slice);
         let slice = start..self.batch.bytes.len();
@@ -173,15 +180,27 @@ impl Feeder<'_> {
     }
 
     fn send(&mut self, done: u64) -> Result<(), ReadError> {
-        let stopped = || ReadError::Cancelled { path: self.path.to_path_buf() };
+        if self.batch.cuts.is_empty() {
+            return Ok(());
+        }
         let batch = std::mem::take(&mut self.batch);
         let cost = batch.bytes.len() + batch.cuts.len() * ROW_BYTES;
-        if !self.shared.take(cost) {
-            return Err(stopped());
-        }
+        self.take(cost)?;
+        self.dispatch(batch, cost, done)
+    }
+
+    fn take(&self, cost: usize) -> Result<(), ReadError> {
+        if self.shared.take(cost) { Ok(()) } else { Err(self.stopped()) }
+    }
+
+    fn dispatch(&self, batch: Batch, cost: usize, done: u64) -> Result<(), ReadError> {
         let (answer, waiting) = sync_channel(1);
-        self.jobs.send(Job { batch, answer }).map_err(|_| stopped())?;
-        self.turns.send(Turn::Batch { answer: waiting, cost, done }).map_err(|_| stopped())
+        self.jobs.send(Job { batch, answer }).map_err(|_| self.stopped())?;
+        self.turns.send(Turn::Batch { answer: waiting, cost, done }).map_err(|_| self.stopped())
+    }
+
+    fn stopped(&self) -> ReadError {
+        ReadError::Cancelled { path: self.path.to_path_buf() }
     }
 }
 
