@@ -1,5 +1,7 @@
 //! Polygon overlay on the bench data and on random pairs whose areas GEOS has found; run by hand in a release build.
 
+#![allow(clippy::unwrap_used)]
+
 use geo_types::{Coord, LineString, MultiPolygon, Polygon};
 use spatial::overlay::{Measure, Op, Prepared, Relation, overlay_areas, overlay_pairs, union_all};
 use std::io::{BufRead, BufReader, Write};
