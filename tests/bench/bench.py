@@ -1,5 +1,6 @@
 """What all jobs share: pairs in turn, answers that must agree, rows."""
 
+import re
 import time
 from statistics import median
 
@@ -68,7 +69,9 @@ class Bench:
         self.add(row)
 
     def fail(self, row, why, target=None):
-        row.note = f"answers differ: {why}" if isinstance(why, Disagreement) else f"not measured: {why}"
+        # Addresses out of other programs' messages do not belong into a table that is kept.
+        said = re.sub(r"\w+://\S+", "…", str(why))
+        row.note = f"answers differ: {said}" if isinstance(why, Disagreement) else f"not measured: {said}"
         row.ratios = None
         if target:
             row.target = f"≥ {target:g}×"

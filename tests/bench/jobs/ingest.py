@@ -121,6 +121,8 @@ def larger(bench, home):
         new_home(home)
         seconds, peak, said = take_in(home, file, "points")
         summary = json.loads(said)
+        if summary["rejected"]:
+            raise Disagreement(f"{file.name}: {summary['rejected']} rows rejected")
         note = f"{file.stat().st_size / 1e6 / seconds:.0f} MB/s, {summary['accepted']:,} features"
         bench.add(bound(f"peak memory, {what}", peak, "MB", LIMIT_MB, note=note))
     shutil.rmtree(home, ignore_errors=True)
@@ -133,6 +135,6 @@ def repeated(times):
     with open(path, "w", encoding="utf-8") as out:
         for number in range(times):
             with open(DATA / "points.geojsonl", encoding="utf-8") as lines:
-                for text in lines:
-                    out.write(text.replace('"id":', f'"id":{number + 1}0', 2) if number else text)
+                for n, text in enumerate(lines):
+                    out.write(text.replace(f'"id":{n},', f'"id":{number * 1_000_000 + n},', 2))
     return path
