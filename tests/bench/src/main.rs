@@ -9,6 +9,7 @@
 
 mod data;
 mod home;
+mod ours;
 mod overlay;
 mod search;
 mod serve;

@@ -2,6 +2,7 @@
 
 use crate::Failure;
 use crate::data::Data;
+use crate::ours::Ours;
 use geo::{Area, BooleanOps, unary_union};
 use geo_types::Polygon;
 use serde_json::{Value, json};
@@ -14,13 +15,14 @@ pub struct Overlay {
     parcels: Vec<Polygon<f64>>,
     zones: Vec<Polygon<f64>>,
     pairs: Vec<[u32; 2]>,
+    ours: Ours,
 }
 
 impl Overlay {
     pub fn load(data: &mut Data) -> Result<Self, Failure> {
         let layer = data.parcels()?;
         let parcels = layer.polygons().into_iter().take(UNITED).collect();
-        Ok(Self { parcels, zones: data.zones()?, pairs: data.pairs()? })
+        Ok(Self { parcels, zones: data.zones()?, pairs: data.pairs()?, ours: Ours::new()? })
     }
 
     pub fn run(&self, job: &str, engine: &str, n: usize) -> Result<Value, Failure> {
@@ -39,6 +41,8 @@ impl Overlay {
         let pairs = self.pairs.get(..n).unwrap_or(&self.pairs);
         let united = &self.parcels[..n.min(self.parcels.len())];
         match (job, engine) {
+            ("union_parcels", "ours" | "ours 2") => self.ours.areas(job, engine, united, &self.zones, pairs),
+            (_, "ours" | "ours 2") => self.ours.areas(job, engine, &self.parcels, &self.zones, pairs),
             ("overlay_plane" | "overlay_shapes", "geo") => {
                 Ok(pairs.iter().map(|pair| self.cut(pair).unsigned_area()).collect())
             }

@@ -92,12 +92,7 @@ fn bbox_boxes(data: &mut Data, engine: &str) -> Result<Search, Failure> {
         "ours" => {
             let own = layer.boxes();
             let index = PackedIndex::build(&own);
-            Search::new(n, move |item| {
-                let found = index.search(&boxes[item]);
-                let mut hits = found.inside;
-                hits.extend(found.edge.into_iter().filter(|hit| own[*hit as usize].intersects(&boxes[item])));
-                hits
-            })
+            Search::new(n, move |item| index.search_boxes(&boxes[item], &own))
         }
         "rstar" => {
             let tree = boxes_tree(&layer);
