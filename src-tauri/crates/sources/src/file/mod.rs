@@ -127,8 +127,8 @@ pub struct ReadSummary {
 /// of the file and on the caller's thread; what it refuses is rejected. `progress` is called there too, with bytes done
 /// and in all, every few hundred kilobytes and at least every 50 ms while it waits. GeoJSON is parsed and prepared by as
 /// many threads as there are cores (at most six), in a few megabytes at a time; besides, memory holds 25 bytes a row for
-/// ids that do not just count up, and at the start at most 16 MB of rows by which axes and ids are judged. A longer
-/// feature is held as such.
+/// ids that do not just count up, and at the start at most 16 MB of rows by which axes and ids are judged. A feature
+/// larger than that is held alone, up to three times over (as text twice, and parsed).
 ///
 /// # Errors
 /// [`ReadError`], when the file as a whole cannot be read; features may have gone to the sink before. Bad rows are no
