@@ -175,7 +175,7 @@ fn within(data: &mut Data, engine: &str) -> Result<Search, Failure> {
     let (places, frame, radii) = (data.places.clone(), data.frame, data.radii_m.clone());
     let n = places.len();
     Ok(match engine {
-        "ours" => Search::with_distances(n, move |item| layer.picture.near(places[item], Some(radii[item]), None)),
+        "ours" => Search::new(n, move |item| layer.picture.within_radius(places[item], radii[item])),
         "rstar" => {
             let tree = points_tree(layer.coords().into_iter().map(|c| frame.metres(c)));
             Search::new(n, move |item| {
