@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// No tile may stand empty for longer after it was asked for.
-const EMPTY_MS: f64 = 200.0;
-/// A debug build makes a tile some ten times as slowly.
-const EMPTY_DEBUG_MS: f64 = 2_000.0;
+/// The core answers a tile within this. A debug build takes some ten times as long.
+const ANSWER_MS: f64 = if cfg!(debug_assertions) { 2_000.0 } else { 200.0 };
+/// No place may stand empty for longer after its tile was asked for. Where the graphics card is the processor itself, as
+/// here, a frame takes 100 to 300 ms, and a tile waits for one to be taken up and for one to be drawn.
+const EMPTY_MS: f64 = if cfg!(debug_assertions) { 4_000.0 } else { 1_000.0 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_home_pans_without_empty_tiles() -> Outcome {
@@ -47,13 +48,34 @@ async fn a_large_home_pans_without_empty_tiles() -> Outcome {
     let median =
         window.number("const t = window.__tiles.times.toSorted((a, b) => a - b); return t[t.length >> 1] ?? 0").await?;
     let slowest = window.number("return Math.max(0, ...window.__tiles.times)").await?;
-    eprintln!("{count} tiles, median {median:.0} ms, slowest {slowest:.0} ms, longest empty {longest:.0} ms");
+    window.number(ANSWERS).await?;
+    let answered = window.until_true("return window.__tiles.answers.length === 40", Duration::from_secs(60)).await;
+    let answer = window.number("return Math.max(0, ...window.__tiles.answers)").await?;
+    eprintln!(
+        "{count} tiles: median {median:.0} ms, slowest {slowest:.0} ms, longest empty {longest:.0} ms; the core alone at most {answer:.0} ms"
+    );
     window.close().await?;
     assert!(count > 50.0 && waiting == 0.0, "{count} tiles came, {waiting} did not");
-    let limit = if cfg!(debug_assertions) { EMPTY_DEBUG_MS } else { EMPTY_MS };
-    assert!(longest <= limit, "a tile stood empty for {longest:.0} ms");
+    assert!(answered && answer <= ANSWER_MS, "the core took {answer:.0} ms for a tile");
+    assert!(longest <= EMPTY_MS, "a tile stood empty for {longest:.0} ms");
     Ok(())
 }
+
+/// Asks for tiles nobody has seen, one after the other, with the map at rest.
+const ANSWERS: &str = "
+    const answers = (window.__tiles.answers = []);
+    const base = window.__toancanh.map.options.tilesBase;
+    const layers = ['lots', 'things'].map((id) => window.__toancanh.state.layer(id));
+    void (async () => {
+      for (let i = 0; i < 20; i += 1) {
+        for (const { id, version } of layers) {
+          const begun = performance.now();
+          await (await fetch(`${base}/v/${id}/${version}/12/${3250 + i % 5}/${1915 + Math.floor(i / 5)}`)).arrayBuffer();
+          answers.push(performance.now() - begun);
+        }
+      }
+    })();
+    return 0;";
 
 /// Notes of each tile of the two layers how long it took to come, and how long its place stood empty: with neither the
 /// tile nor an earlier one of another zoom in its stead.

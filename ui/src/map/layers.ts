@@ -268,6 +268,8 @@ function other(d: Drawing): Drawn[] {
     slot,
     spec: {
       id: `${id}/line`, type: 'line', ...tiles(d), layout: { ...layout, 'line-join': 'round' },
+      // Outlines of thousands of lots a screen are a grey veil, and most of the work of a frame.
+      ...(d.info.tiled && d.info.geometry !== 'line' ? { minzoom: 12 } : {}),
       paint: { 'line-color': color['text-2'], 'line-width': byZoom([8, 1], [14, 2]), 'line-opacity': d.opacity },
     },
   }
@@ -292,10 +294,11 @@ function other(d: Drawing): Drawn[] {
         spec: {
           id: `${id}/mark`, type: 'circle', ...points(d), layout, filter: unselected(d),
           paint: {
-            'circle-radius': byZoom([8, 3], [14, 6]),
+            // A crowd shows where it is dense; its points come apart as one draws nearer.
+            'circle-radius': d.info.tiled ? byZoom([8, 0.8], [11, 1.4], [14, 4], [17, 6]) : byZoom([8, 3], [14, 6]),
             'circle-color': color['text-2'],
             'circle-stroke-color': color['map-halo'],
-            'circle-stroke-width': 1.5,
+            'circle-stroke-width': d.info.tiled ? byZoom([12, 0], [14, 1.5]) : 1.5,
             'circle-opacity': d.opacity,
             'circle-stroke-opacity': d.opacity,
           },
