@@ -32,7 +32,7 @@ QUESTIONS = [
     ),
     ("nearest point", "nearest_1", [("shapely", "", "Shapely STRtree (planar)", 10_000, 4_000, None)]),
     (
-        "points within 55 m to 1.1 km (ours sorted, with distances)",
+        "points within 55 m to 1.1 km",
         "within",
         [
             ("rust", "rstar", "rstar (planar)", 10_000, 4_000, None),

@@ -63,7 +63,7 @@ fn the_area_in_common_is_that_of_the_shape_in_common() {
             vec![],
         )
     };
-    for round in 0..4_000 {
+    for round in 0..1_200 {
         let n = [4, 10, 40, 200][round % 4];
         let (x, y) = (random.between(-0.5, 0.5), random.between(-0.5, 0.5));
         let a = random.star(106.0 + x, 11.0 + y, 0.4, n);
@@ -374,6 +374,8 @@ fn endure(seed: u64, pairs: usize) {
         right[0].relation(&left[0]);
         if random.below(16) == 0 {
             union_all(&[left[0].clone(), b.clone(), left[0].clone()]);
+        }
+        if random.below(256) == 0 {
             buffer(&b, [1e3, -1e3, 1e-9, 2e5, f64::NAN][random.below(5)]);
         }
     }
@@ -384,9 +386,9 @@ fn nonsense_does_no_harm() {
     endure(7, 20_000);
 }
 
-/// A million pairs; minutes in a release build.
+/// A million pairs.
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes a minute in a release build"]
 fn much_nonsense_does_no_harm() {
     std::thread::scope(|scope| {
         scope.spawn(|| endure(8, 500_000));
