@@ -174,6 +174,8 @@ impl Desk {
         let schema = schema_for(layer, spec, &[], GeometryKind::Mixed);
         // The features go from the file into the layer one by one: a file may be larger than the memory.
         let body = |writing: &mut Writing<'_>| -> Result<(LayerSchema, Provenance), Stop> {
+            // Each row has claimed its id before it comes here.
+            writing.ids_are_distinct();
             let broken = RefCell::new(None);
             let mut sink = |_row: u64, mut feature: Feature| -> Result<(), Rejection> {
                 if broken.borrow().is_some() {

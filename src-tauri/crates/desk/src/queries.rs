@@ -417,9 +417,10 @@ fn attributes(layer: &Layer, feature: &Feature) -> Vec<Attribute> {
         (!value.is_null()).then(|| Attribute { field: field.clone(), value: value.clone() })
     });
     let hidden = ["sample", "commune", "id"];
-    let more = feature.properties.iter().filter(|(name, value)| {
-        !value.is_null() && layer.spec.field(name).is_none() && !hidden.contains(&name.as_str())
-    });
+    let more = feature
+        .properties
+        .iter()
+        .filter(|(name, value)| !value.is_null() && layer.spec.field(name).is_none() && !hidden.contains(name));
     let undeclared =
         more.map(|(name, value)| Attribute { field: crate::import::field_of(name, value), value: value.clone() });
     declared.chain(undeclared).collect()

@@ -162,7 +162,7 @@ impl Desk {
 
 fn feature_json(feature: &Feature) -> Json {
     let properties: Map<String, Json> =
-        feature.properties.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        feature.properties.iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
     json!({
         "type": "Feature",
         "id": feature.id,

@@ -142,7 +142,7 @@ impl Desk {
             jobs: Mutex::new(Vec::new()),
             events: broadcast::channel(EVENT_BACKLOG).0,
             ready: tokio::sync::watch::channel(None).0,
-            client: sources::Client::new().map_err(|error| crate::failures::fetch(language, "", &error))?,
+            client: sources::Client::default(),
             clock: options.clock,
             language: options.language,
             pictures: options.pictures,

@@ -1,7 +1,6 @@
-use crate::{Classification, Timestamp, Title};
+use crate::{Classification, Properties, Timestamp, Title};
 use geo_types::Geometry;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fmt;
 
 /// A feature's own key within its layer, as its source gave it.
@@ -55,9 +54,6 @@ impl fmt::Display for Value {
         }
     }
 }
-
-/// Attribute name → value, in name order.
-pub type Properties = BTreeMap<String, Value>;
 
 /// One thing on the map. Geometry in WGS84 degrees, lon before lat.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,7 +3,7 @@
 
 use crate::crs;
 use crate::file::{Continue, FileCrs, ReadError, ReadOptions, Row, Rows, rejection, stored};
-use model::{Properties, Rejection, Value};
+use model::{NamedRows, Rejection, Value};
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, Authorization};
 use rusqlite::limits::Limit;
@@ -266,11 +266,12 @@ impl<'a> Foreign<'a> {
         let mut number = 0;
         let mut done_bytes = 0;
         let mut binary = None;
+        let mut names = NamedRows::default();
         loop {
             self.patience(PATIENCE_SECS);
             let Some(row) = cursor.next().map_err(|error| self.error(number + 1, &error))? else { break };
             number += 1;
-            match one(row, table, options, number, &mut binary) {
+            match one(row, table, options, number, &mut binary, &mut names) {
                 Ok(row) => {
                     done_bytes += row.bytes as u64;
                     rows.row(row)?;
@@ -294,6 +295,7 @@ fn one(
     options: &ReadOptions,
     number: u64,
     binary: &mut Option<String>,
+    names: &mut NamedRows,
 ) -> Result<Row, Rejection> {
     let unreadable = |field: &str, error: &rusqlite::Error| rejection(number, field, "", "corrupt", error.to_string());
     let blob = row.get_ref(1).map_err(|error| unreadable(&table.geometry, &error))?;
@@ -312,7 +314,7 @@ fn one(
         }
         _ => Err(rejection(number, &table.geometry, "", "geometry_invalid", "the geometry is no GeoPackage blob")),
     }?;
-    let mut properties = Properties::new();
+    names.begin();
     for (at, column) in table.columns.iter().enumerate() {
         let name = options.field_of(&column.name);
         let value = match row.get_ref(at + 2).map_err(|error| unreadable(name, &error))? {
@@ -338,13 +340,13 @@ fn one(
                 continue;
             }
         };
-        properties.insert(stored(name), value);
+        names.push(name, value, stored);
     }
     let key = match row.get_ref(0) {
         Ok(ValueRef::Integer(key)) => Some(key.to_string()),
         _ => None,
     };
-    Ok(Row { number, id: None, key, geometry, properties, bytes })
+    Ok(Row { number, id: None, key, geometry, properties: names.end(), bytes })
 }
 
 fn quoted(name: &str) -> String {

@@ -118,7 +118,6 @@ fn quick() -> Client {
         idle_timeout: Duration::from_millis(700),
         ..ClientOptions::default()
     })
-    .unwrap()
 }
 
 fn features(fetched: Result<Fetched, FetchError>) -> Collection {
@@ -131,7 +130,7 @@ fn features(fetched: Result<Fetched, FetchError>) -> Collection {
 #[tokio::test]
 async fn collection_comes_whole_and_only_when_it_changed() {
     let centre = centre().await;
-    let client = Client::new().unwrap();
+    let client = Client::default();
     let mut seen = Vec::new();
     let fetched =
         fetch_collection(&client, &centre.url("/ogc/"), "schools", None, &mut |done, all| seen.push((done, all))).await;
@@ -201,7 +200,7 @@ async fn pulled_plug_is_a_refusal_within_seconds() {
 #[tokio::test]
 async fn latest_and_history_agree() {
     let centre = centre().await;
-    let client = Client::new().unwrap();
+    let client = Client::default();
     let root = centre.url("/sensorthings/v1.1");
     let layer = LayerId::new("air_stations").unwrap();
     let now = latest(&client, &root, Some(&layer)).await.unwrap();
@@ -234,8 +233,7 @@ async fn latest_and_history_agree() {
 #[tokio::test]
 async fn events_come_and_silence_is_noticed() {
     let centre = centre().await;
-    let client =
-        Client::with(ClientOptions { silence: Duration::from_millis(2_500), ..ClientOptions::default() }).unwrap();
+    let client = Client::with(ClientOptions { silence: Duration::from_millis(2_500), ..ClientOptions::default() });
     let got: Arc<Mutex<Vec<ServerEvent>>> = Arc::default();
     let sink = got.clone();
     let url = centre.url("/events");
@@ -261,7 +259,7 @@ async fn events_come_and_silence_is_noticed() {
 #[tokio::test]
 async fn event_stream_dies_with_its_server() {
     let centre = centre().await;
-    let client = Client::new().unwrap();
+    let client = Client::default();
     let url = centre.url("/events");
     let not_events = listen(&client, &centre.url("/ogc"), &mut None, |_| {}).await;
     assert_eq!(not_events.code(), "malformed");
@@ -401,7 +399,7 @@ async fn large_bodies_and_false_pictures_are_refused() {
         ("/real.jpg", "Content-Type: image/jpeg\r\n", "\u{ff}\u{d8}".into()),
     ])
     .await;
-    let client = Client::with(ClientOptions { body_limit_bytes: 1 << 20, ..ClientOptions::default() }).unwrap();
+    let client = Client::with(ClientOptions { body_limit_bytes: 1 << 20, ..ClientOptions::default() });
     let error = fetch_collection(&client, &root, "c", None, &mut |_, _| {}).await.unwrap_err();
     assert_eq!((error.code(), error.retryable()), ("too_large", false));
     assert_eq!(still(&client, &root.join("/still.jpg").unwrap()).await.unwrap_err().code(), "malformed");

@@ -225,6 +225,15 @@ impl Geometries {
         self.ends.push(end);
     }
 
+    /// Forgets everything but its room.
+    pub fn clear(&mut self) {
+        self.coords.clear();
+        self.kinds.clear();
+        self.ends.clear();
+        self.path_ends.clear();
+        self.types.clear();
+    }
+
     /// Forgets the paths of a layer of single points: the coordinate's place is enough.
     pub fn seal(&mut self) {
         let points = self.types.iter().all(|held| *held == Type::Point) && self.coords.len() == self.types.len();

@@ -48,6 +48,7 @@ mod moving;
 mod mvt;
 mod nearest;
 mod node;
+mod order;
 mod pack;
 mod packed;
 mod picture;

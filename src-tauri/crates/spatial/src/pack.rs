@@ -12,12 +12,13 @@
 
 use crate::geometries::{Geometries, Type};
 use crate::grid::{GridBox, grid_box};
+use crate::order::Ordering;
 use crate::packed::PackedIndex;
 use crate::shapes::PathKind;
 use crate::table::{Cell, Column, Strings, Table, Tag, Words};
+use foldhash::HashMap;
 use geo_types::Coord;
-use model::Feature;
-use std::collections::HashMap;
+use model::{Feature, Names};
 
 /// Features a part: enough for the columns to pay, few enough for a part to be a moment's memory.
 const PART_ROWS: usize = 1 << 14;
@@ -27,19 +28,22 @@ const MAGIC: &[u8; 4] = b"TCP1";
 /// Marks a path whose coordinates are kept as they are.
 const RAW: u8 = 0x80;
 
-/// Packs a layer as its features come, in memory for one part and 20 bytes a feature.
+/// Packs a layer as its features come, in memory for one part and 12 bytes a feature.
 #[derive(Default)]
 pub struct Packer {
     columns: Vec<Column>,
     by_name: HashMap<String, usize>,
-    /// The column of the i-th property of the last feature: neighbours have the same properties.
-    hint: Vec<usize>,
+    /// The names of the last feature's properties, and the column of each where it has one.
+    names: Names,
+    places: Vec<Option<usize>>,
     new_columns: usize,
     words: Words,
     new_words: Strings,
     ids: Strings,
     geometries: Geometries,
-    boxes: Vec<GridBox>,
+    ordering: Ordering,
+    raw: Vec<u8>,
+    short: Vec<u8>,
     decimals: u8,
 }
 
@@ -52,20 +56,17 @@ impl Packer {
     pub fn push(&mut self, feature: &Feature) -> Option<Vec<u8>> {
         let row = self.ids.len();
         self.ids.push(&feature.id);
-        for (at, (name, value)) in feature.properties.iter().enumerate() {
+        let names = feature.properties.names();
+        if !self.names.same(names) {
+            self.places.clear();
+            self.places.extend(names.iter().map(|name| self.by_name.get(name).copied()));
+            self.names = names.clone();
+        }
+        for (at, value) in feature.properties.values().iter().enumerate() {
             if value.is_null() {
                 continue;
             }
-            let hinted = self.hint.get(at).copied().filter(|i| self.columns.get(*i).is_some_and(|c| c.name == *name));
-            let index = hinted.or_else(|| self.by_name.get(name).copied()).unwrap_or_else(|| {
-                self.columns.push(Column { name: name.clone(), ..Column::default() });
-                self.by_name.insert(name.clone(), self.columns.len() - 1);
-                self.columns.len() - 1
-            });
-            if self.hint.len() <= at {
-                self.hint.resize(at + 1, usize::MAX);
-            }
-            self.hint[at] = index;
+            let index = self.places[at].unwrap_or_else(|| self.column(at));
             let new_words = &mut self.new_words;
             let cell = self.words.cell(value, &mut |text| {
                 new_words.push(text);
@@ -78,17 +79,30 @@ impl Packer {
         }
         self.geometries.push(&feature.geometry);
         let ordinal = u32::try_from(row).unwrap_or(u32::MAX);
-        self.boxes.push(grid_box(&self.geometries.bbox(ordinal)));
+        self.ordering.push(&grid_box(&self.geometries.bbox(ordinal)));
         (self.ids.len() >= PART_ROWS || self.geometries.coords.len() >= PART_COORDS).then(|| self.part())
+    }
+
+    /// Makes the column of the last feature's property at this place.
+    fn column(&mut self, at: usize) -> usize {
+        let name = self.names.iter().nth(at).unwrap_or_default().to_owned();
+        let index = self.columns.len();
+        self.by_name.insert(name.clone(), index);
+        self.columns.push(Column { name, ..Column::default() });
+        self.places[at] = Some(index);
+        index
     }
 
     /// What is left: the last part, and the index.
     pub fn finish(mut self) -> Vec<Vec<u8>> {
         let mut last = Vec::new();
-        if self.ids.len() > 0 || self.boxes.is_empty() {
+        if self.ids.len() > 0 || self.ordering.is_empty() {
             last.push(self.part());
         }
-        last.push(PackedIndex::from_grid(&self.boxes).to_bytes(&self.boxes));
+        // The room of the parts is not needed any more while the index is made.
+        let ordering = std::mem::take(&mut self.ordering);
+        drop(self);
+        last.push(ordering.to_bytes());
         last
     }
 
@@ -97,14 +111,14 @@ impl Packer {
         let mut out = Vec::with_capacity(rows * 40 + self.geometries.coords.len() * 8);
         out.extend_from_slice(MAGIC);
         number(&mut out, rows as u64);
-        strings(&mut out, &std::mem::take(&mut self.ids));
+        strings(&mut out, &self.ids);
         let mut names = Strings::default();
         for column in &self.columns[self.new_columns..] {
             names.push(&column.name);
         }
         self.new_columns = self.columns.len();
         strings(&mut out, &names);
-        strings(&mut out, &std::mem::take(&mut self.new_words));
+        strings(&mut out, &self.new_words);
         for column in &mut self.columns {
             column.tags.resize(rows, Tag::Absent);
             column.bits.resize(rows, 0);
@@ -112,15 +126,18 @@ impl Packer {
             column.tags.clear();
             column.bits.clear();
         }
-        let geometries = std::mem::take(&mut self.geometries);
-        out.extend(geometries.types.iter().map(|held| *held as u8));
+        out.extend(self.geometries.types.iter().map(|held| *held as u8));
         let mut before = 0;
-        for end in &geometries.path_ends {
+        for end in &self.geometries.path_ends {
             number(&mut out, u64::from(end - before));
             before = *end;
         }
-        self.decimals = decimals_of(&geometries.coords, self.decimals);
-        paths(&mut out, &geometries, self.decimals);
+        self.decimals = decimals_of(&self.geometries.coords, self.decimals);
+        paths(&mut out, &self.geometries, self.decimals, &mut self.raw, &mut self.short);
+        // Their room is used again for the next part.
+        self.ids.clear();
+        self.new_words.clear();
+        self.geometries.clear();
         out
     }
 }
@@ -166,12 +183,14 @@ fn power_of_ten(decimals: u8) -> f64 {
 
 /// The ordinate in steps of 10^-decimals, where that gives the very same f64 back.
 fn steps(value: f64, scale: f64) -> Option<i64> {
-    let steps = (value * scale).round();
-    // Within 2⁵³ both ways are exact, and the division is the nearest f64 to the decimal fraction.
-    #[allow(clippy::float_cmp)]
-    let exact = steps.abs() < 9e15 && steps / scale == value;
+    let scaled = value * scale;
+    // The nearest whole number, without the call that `round` is; a tie may go either way, since only what comes back
+    // counts. Within 2⁵³ both ways are exact, and the division is the nearest f64 to the decimal fraction.
     #[allow(clippy::cast_possible_truncation)]
-    exact.then_some(steps as i64)
+    let steps = (scaled + 0.5_f64.copysign(scaled)) as i64;
+    #[allow(clippy::float_cmp, clippy::cast_precision_loss)]
+    let exact = scaled.abs() < 9e15 && steps as f64 / scale == value;
+    exact.then_some(steps)
 }
 
 /// The decimals that most of a sample is written with; `guess` where it does as well.
@@ -192,9 +211,11 @@ fn decimals_of(coords: &[Coord<f64>], guess: u8) -> u8 {
     fits.into_iter().find(|(count, _)| *count * 10 >= most * 9).map_or(7, |(_, decimals)| decimals)
 }
 
-fn paths(out: &mut Vec<u8>, geometries: &Geometries, decimals: u8) {
+/// `raw` and `packed` are room that is used again.
+fn paths(out: &mut Vec<u8>, geometries: &Geometries, decimals: u8, raw: &mut Vec<u8>, packed: &mut Vec<u8>) {
     let scale = power_of_ten(decimals);
-    let (mut raw, mut packed) = (Vec::new(), Vec::with_capacity(geometries.coords.len() * 6));
+    raw.clear();
+    packed.clear();
     let mut last = [0_i64; 2];
     let mut start = 0;
     for (kind, end) in geometries.kinds.iter().zip(&geometries.ends) {
@@ -205,7 +226,7 @@ fn paths(out: &mut Vec<u8>, geometries: &Geometries, decimals: u8) {
             let (Some(x), Some(y)) = (steps(c.x, scale), steps(c.y, scale)) else { return false };
             for (to, from) in [x, y].into_iter().zip(&mut last) {
                 let difference = to - *from;
-                number(&mut packed, ((difference << 1) ^ (difference >> 63)).cast_unsigned());
+                number(packed, ((difference << 1) ^ (difference >> 63)).cast_unsigned());
                 *from = to;
             }
             true
@@ -222,8 +243,8 @@ fn paths(out: &mut Vec<u8>, geometries: &Geometries, decimals: u8) {
         number(out, coords.len() as u64);
     }
     out.push(decimals);
-    out.extend_from_slice(&raw);
-    out.extend_from_slice(&packed);
+    out.extend_from_slice(raw);
+    out.extend_from_slice(packed);
 }
 
 /// A packed layer laid out for use.
@@ -477,7 +498,7 @@ mod tests {
         ("[a-z0-9]{1,5}", geometry(), properties).prop_map(|(id, geometry, properties)| Feature {
             id,
             geometry,
-            properties,
+            properties: properties.into_iter().collect(),
         })
     }
 

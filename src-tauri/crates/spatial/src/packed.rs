@@ -2,6 +2,7 @@
 
 use crate::grid::{GridBox, NOWHERE, grid_box};
 use crate::node::{Cells, NODE, Node, bits, first_bits, push_some};
+use crate::order::{self, Ordering};
 use crate::plane::{Core, Outline};
 use model::BBox;
 use std::ops::Range;
@@ -80,7 +81,7 @@ impl PackedIndex {
     }
 
     pub(crate) fn from_grid(boxes: &[GridBox]) -> Self {
-        Self::pack(packing_order(boxes), boxes)
+        Self::pack(Ordering::of(boxes).finish(), boxes)
     }
 
     fn pack(order: Vec<u32>, boxes: &[GridBox]) -> Self {
@@ -127,39 +128,9 @@ impl PackedIndex {
         self.order.is_empty()
     }
 
-    /// The order as an opaque blob: magic, format, count, a check sum over the boxes, then the ordinals.
-    ///
-    /// Bounds are not in it: they come from the features anyway, and a blob that cannot lie about them needs no trust.
-    pub(crate) fn to_bytes(&self, boxes: &[GridBox]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(20 + self.order.len() * 4);
-        out.extend_from_slice(MAGIC);
-        #[allow(clippy::cast_possible_truncation)]
-        out.extend_from_slice(&(boxes.len() as u32).to_le_bytes());
-        out.extend_from_slice(&check_sum(boxes).to_le_bytes());
-        for ordinal in &self.order {
-            out.extend_from_slice(&ordinal.to_le_bytes());
-        }
-        out
-    }
-
-    /// `None` when the blob is not ours, is damaged, or belongs to other features.
+    /// From the blob of [`Ordering::to_bytes`]; `None` when it is not ours, is damaged, or belongs to other features.
     pub(crate) fn from_bytes(bytes: &[u8], boxes: &[GridBox]) -> Option<Self> {
-        let rest = bytes.strip_prefix(MAGIC)?;
-        let (count, rest) = rest.split_first_chunk::<4>()?;
-        let (sum, rest) = rest.split_first_chunk::<8>()?;
-        let fits = u32::from_le_bytes(*count) as usize == boxes.len() && rest.len() == filled(boxes).checked_mul(4)?;
-        if !fits || u64::from_le_bytes(*sum) != check_sum(boxes) {
-            return None;
-        }
-        let (words, _) = rest.as_chunks::<4>();
-        let order: Vec<u32> = words.iter().map(|word| u32::from_le_bytes(*word)).collect();
-        let mut seen = vec![false; boxes.len()];
-        for &ordinal in &order {
-            if is_nowhere(boxes.get(ordinal as usize)?) || std::mem::replace(seen.get_mut(ordinal as usize)?, true) {
-                return None;
-            }
-        }
-        Some(Self::pack(order, boxes))
+        Some(Self::pack(order::from_bytes(bytes, boxes)?, boxes))
     }
 
     /// All boxes that meet `query`, edges included. A box that contains nothing has no answer.
@@ -413,81 +384,12 @@ impl<I: FnMut(Range<usize>), E: FnMut(usize)> Sink for Told<'_, I, E> {
     }
 }
 
-fn is_nowhere(b: &GridBox) -> bool {
-    b[0] > b[2]
-}
-
-fn filled(boxes: &[GridBox]) -> usize {
-    boxes.iter().filter(|b| !is_nowhere(b)).count()
-}
-
-const MAGIC: &[u8] = b"TCIDX\0\0\x02";
-
 fn fill(count: usize, mut bounds: impl FnMut(usize) -> GridBox) -> Vec<Node> {
     let mut nodes = vec![Node::EMPTY; count.div_ceil(NODE)];
     for place in 0..count {
         nodes[place / NODE].set(place % NODE, bounds(place));
     }
     nodes
-}
-
-/// FNV-1a over whole words: not against forgery (nothing is trusted that could hurt), but against a stale blob.
-fn check_sum(boxes: &[GridBox]) -> u64 {
-    let mut sum = 0xcbf2_9ce4_8422_2325_u64;
-    for b in boxes {
-        for pair in b.as_chunks::<2>().0 {
-            let word = u64::from(pair[0].cast_unsigned()) << 32 | u64::from(pair[1].cast_unsigned());
-            sum = (sum ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
-        }
-    }
-    sum
-}
-
-/// A box's centre and its ordinal.
-#[derive(Clone, Copy)]
-struct Item {
-    centre: [i32; 2],
-    ordinal: u32,
-}
-
-/// Ordinals in the order of a k-d tree whose splits fall on node borders (the bulk loading of Lee & Lee 2003, "OMT"):
-/// nodes come out square and, for points, without overlap.
-fn packing_order(boxes: &[GridBox]) -> Vec<u32> {
-    #[allow(clippy::cast_possible_truncation)]
-    let mut items: Vec<Item> = boxes
-        .iter()
-        .enumerate()
-        .filter(|(_, b)| !is_nowhere(b))
-        .map(|(ordinal, b)| Item { centre: [b[0].midpoint(b[2]), b[1].midpoint(b[3])], ordinal: ordinal as u32 })
-        .collect();
-    let bounds = items.iter().fold(NOWHERE, |b, item| {
-        let [x, y] = item.centre;
-        [b[0].min(x), b[1].min(y), b[2].max(x), b[3].max(y)]
-    });
-    split(&mut items, bounds);
-    items.into_iter().map(|item| item.ordinal).collect()
-}
-
-fn split(items: &mut [Item], bounds: GridBox) {
-    if items.len() <= NODE {
-        return;
-    }
-    // What one child of the node over these items holds when full.
-    let mut child = NODE;
-    while child * NODE < items.len() {
-        child *= NODE;
-    }
-    let left = items.len().div_ceil(child) / 2 * child;
-    let axis = usize::from(i64::from(bounds[3]) - i64::from(bounds[1]) > i64::from(bounds[2]) - i64::from(bounds[0]));
-    // The ordinal settles ties, so that the order does not depend on the selection's mood.
-    let (_, middle, _) = items.select_nth_unstable_by_key(left, |item| (item.centre[axis], item.ordinal));
-    let at = middle.centre[axis];
-    let (below, above) = items.split_at_mut(left);
-    let (mut low, mut high) = (bounds, bounds);
-    low[axis + 2] = at;
-    high[axis] = at;
-    split(below, low);
-    split(above, high);
 }
 
 #[cfg(test)]
@@ -551,7 +453,7 @@ mod tests {
         fn blob_gives_the_same_index_or_nothing(all in boxes(), at in any::<proptest::sample::Index>(), flip in 1_u8..) {
             let grid: Vec<GridBox> = all.iter().map(grid_box).collect();
             let index = PackedIndex::from_grid(&grid);
-            let mut bytes = index.to_bytes(&grid);
+            let mut bytes = Ordering::of(&grid).to_bytes();
             prop_assert_eq!(&PackedIndex::from_bytes(&bytes, &grid).unwrap().order, &index.order);
             let at = at.index(bytes.len());
             bytes[at] ^= flip;

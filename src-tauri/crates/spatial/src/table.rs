@@ -1,7 +1,7 @@
 //! The layer's keys and attributes, column by column: a million features cost tens of megabytes, not a gigabyte.
 
+use foldhash::HashMap;
 use model::{Properties, Value};
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
 /// Texts back to back.
@@ -28,6 +28,11 @@ impl Strings {
         let end = *self.ends.get(at)? as usize;
         let start = at.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
         self.bytes.get(start..end)
+    }
+
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
     }
 
     pub fn shrink(&mut self) {

@@ -409,9 +409,9 @@ impl Cache {
         // Immediate: takes the write lock at once, so that the other process waits here and not half-way.
         let tx = writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(err)?;
         let result = body(&tx).and_then(|value| Ok(tx.commit().map(|()| value).map_err(err)?));
-        if result.is_err() {
-            // Should the disk be full, the failed rows that lie in the log are what fills it. Nothing more can be done if
-            // this fails too.
+        if result.is_err() || sqlite::log_is_large(&self.path) {
+            // Should the disk be full, the failed rows that lie in the log are what fills it; and what a large layer left
+            // there need not be looked through at the next start. Nothing more can be done if this fails.
             let _ = sqlite::checkpoint(&writer);
         }
         result

@@ -19,6 +19,9 @@ const QUICK_CHECK_MAX_BYTES: u64 = 64 << 20;
 /// takes a sixth less of the processor.
 const PAGE_BYTES: i64 = 32 << 10;
 
+/// The log is cut back to this.
+const LOG_BYTES: u64 = 16 << 20;
+
 /// What a kind of file needs on opening.
 pub(crate) struct Kind {
     pub application_id: i32,
@@ -65,7 +68,7 @@ pub(crate) fn open_writer(path: &Path, kind: &Kind) -> Result<Connection, StoreE
     wal(&connection).map_err(err("switching to write-ahead logging"))?;
     connection.pragma_update(None, "synchronous", kind.synchronous).map_err(err("opening"))?;
     // A large import grows the log; give the space back at the next checkpoint.
-    connection.pragma_update(None, "journal_size_limit", 16 << 20).map_err(err("opening"))?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES.cast_signed()).map_err(err("opening"))?;
     connection.pragma_update(None, "cache_size", -16_384).map_err(err("opening"))?;
 
     let found: i64 = connection.query_row(kind.format, [], |row| row.get(0)).map_err(|error| match error {
@@ -148,6 +151,13 @@ fn check(connection: &Connection, path: &Path, kind: &Kind, size_bytes: u64) -> 
         }
     }
     Ok(())
+}
+
+/// More than the log is meant to keep.
+pub(crate) fn log_is_large(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    fs::metadata(log).is_ok_and(|meta| meta.len() > LOG_BYTES)
 }
 
 /// Brings the log into the file and empties it, waiting at most a second for readers.

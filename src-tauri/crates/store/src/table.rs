@@ -6,7 +6,7 @@ use crate::geometry::{GeometryType, blob_bbox, plain, wrapped};
 use crate::gpkg::{GEOMETRY, quoted};
 use crate::layer::Layout;
 use crate::{LayerSchema, StoreError};
-use model::{BBox, Feature, Field, FieldType, Title, visit_coords};
+use model::{BBox, Feature, Field, FieldType, Names as PropertyNames, Title, visit_coords};
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OptionalExtension, Statement, params};
 use std::collections::HashMap;
@@ -42,13 +42,17 @@ pub(crate) struct FeatureTable<'c> {
     geometry_type: Option<GeometryType>,
     wrapped: bool,
     exists: bool,
-    /// The unique index on `id` is there; a bulk load makes it at the end, which is faster than row by row.
+    /// The unique index on `id` is there; a bulk load makes it at the end, which is faster than row by row, or leaves it
+    /// to whoever extends the table.
     indexed: bool,
+    /// The caller has seen to it that no id comes twice.
+    pub(crate) distinct: bool,
     insert: String,
     /// The insert, prepared: looking it up by its text a row at a time costs a tenth of the load.
     prepared: Option<Statement<'c>>,
-    /// The column of the i-th property of the last feature: neighbours have the same properties.
-    hint: Vec<usize>,
+    /// The names of the last feature's properties, and the column of each where it has one.
+    names_seen: PropertyNames,
+    places: Vec<Option<usize>>,
     next_fid: i64,
     pub(crate) features: u64,
     pub(crate) bbox: BBox,
@@ -73,9 +77,11 @@ impl<'c> FeatureTable<'c> {
             wrapped: false,
             exists: false,
             indexed: false,
+            distinct: false,
             insert: String::new(),
             prepared: None,
-            hint: Vec::new(),
+            names_seen: PropertyNames::default(),
+            places: Vec::new(),
             next_fid: 1,
             features: 0,
             bbox: BBox::EMPTY,
@@ -111,13 +117,13 @@ impl<'c> FeatureTable<'c> {
         table.geometry_type = Some(layout.geometry_type);
         table.wrapped = layout.wrapped;
         table.exists = true;
-        table.indexed = true;
         table.features = features;
         table.bbox = bbox.unwrap_or(BBox::EMPTY);
         let last: i64 = connection
             .query_row(&format!("SELECT coalesce(max(fid), 0) FROM {}", quoted(&table.table)), [], |row| row.get(0))
             .map_err(table.err("reading"))?;
         table.next_fid = last + 1;
+        table.index()?;
         table.prepare_insert();
         for column in declared {
             if !table.by_property.contains_key(&column.property) {
@@ -186,7 +192,7 @@ impl<'c> FeatureTable<'c> {
         Ok(true)
     }
 
-    /// Ends the load: the table exists, has its index, and its final name.
+    /// Ends the load: the table exists, no id stands twice, and it has its final name.
     pub(crate) fn finish(&mut self) -> Result<(), StoreError> {
         if !self.exists {
             self.create(GeometryType::of_kind(self.layer.geometry), false)?;
@@ -199,7 +205,7 @@ impl<'c> FeatureTable<'c> {
                 .map_err(self.err("exchanging tables"))?;
             self.table = self.layer.id.as_str().to_owned();
         }
-        if self.indexed { Ok(()) } else { self.index() }
+        if self.indexed || self.distinct { Ok(()) } else { self.index() }
     }
 
     /// The box around all rows, read anew: after replacements the running one may be too large.
@@ -270,32 +276,29 @@ impl<'c> FeatureTable<'c> {
         }
     }
 
-    /// Makes the table able to hold the feature: new columns, wider types, the geometry type. Fills `hint`.
+    /// Makes the table able to hold the feature: new columns, wider types, the geometry type. Fills `places`.
     fn fit(&mut self, feature: &mut Feature) -> Result<(), StoreError> {
-        for (at, (property, value)) in feature.properties.iter_mut().enumerate() {
-            let hinted = self
-                .hint
-                .get(at)
-                .copied()
-                .filter(|i| self.columns.get(*i).is_some_and(|column| column.property == *property));
-            let known = hinted.or_else(|| self.by_property.get(property).copied());
-            let index = match (known, columns::type_of(value)) {
-                (Some(index), _) => index,
-                (None, Some(field_type)) => self.add_column(property, field_type)?,
-                // Null in a column that does not exist yet: nothing to keep.
-                (None, None) => usize::MAX,
+        if !self.names_seen.same(feature.properties.names()) {
+            self.names_seen = feature.properties.names().clone();
+            self.places.clear();
+            self.places.extend(self.names_seen.iter().map(|property| self.by_property.get(property).copied()));
+        }
+        for (at, value) in feature.properties.values_mut().iter_mut().enumerate() {
+            let index = match self.places[at] {
+                Some(index) => index,
+                None => {
+                    // Null in a column that does not exist yet: nothing to keep.
+                    let Some(field_type) = columns::type_of(value) else { continue };
+                    let property = self.names_seen.iter().nth(at).unwrap_or_default().to_owned();
+                    let index = self.add_column(&property, field_type)?;
+                    self.places[at] = Some(index);
+                    index
+                }
             };
-            if at < self.hint.len() {
-                self.hint[at] = index;
-            } else {
-                self.hint.push(index);
-            }
-            if let Some(column) = self.columns.get(index)
-                && let Some(wider) = columns::widening(column.field_type, value)
-            {
+            if let Some(wider) = columns::widening(self.columns[index].field_type, value) {
                 self.widen(index, wider)?;
             }
-            if let Some(settled) = self.columns.get(index).and_then(|c| columns::settled(c.field_type, value)) {
+            if let Some(settled) = columns::settled(self.columns[index].field_type, value) {
                 *value = settled;
             }
         }
@@ -437,9 +440,9 @@ impl<'c> FeatureTable<'c> {
             insert.raw_bind_parameter(1, fid)?;
             insert.raw_bind_parameter(2, blob.as_slice())?;
             insert.raw_bind_parameter(3, feature.id.as_str())?;
-            for (index, value) in self.hint.iter().zip(feature.properties.values()) {
-                if let Some(column) = self.columns.get(*index) {
-                    insert.raw_bind_parameter(index + 4, columns::to_sql(column.field_type, value))?;
+            for (index, value) in self.places.iter().zip(feature.properties.values()) {
+                if let Some(index) = *index {
+                    insert.raw_bind_parameter(index + 4, columns::to_sql(self.columns[index].field_type, value))?;
                 }
             }
             insert.raw_execute()?;
@@ -456,7 +459,7 @@ impl<'c> FeatureTable<'c> {
     fn index(&mut self) -> Result<(), StoreError> {
         let table = quoted(&self.table);
         let name = quoted(&format!("tc_id_{}", self.layer.id));
-        match self.connection.execute_batch(&format!("CREATE UNIQUE INDEX {name} ON {table} (id)")) {
+        match self.connection.execute_batch(&format!("CREATE UNIQUE INDEX IF NOT EXISTS {name} ON {table} (id)")) {
             Ok(()) => {
                 self.indexed = true;
                 Ok(())

@@ -12,7 +12,7 @@ use crate::file::{Continue, FileCrs, ReadError, ReadOptions, Row, Rows, Tracked,
 use columns::{Kind, Position};
 use csv::StringRecord;
 use geo_types::{Geometry, Point};
-use model::{Properties, Rejection};
+use model::{NamedRows, Rejection};
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read};
@@ -84,7 +84,17 @@ pub(crate) fn read(
         .flexible(true)
         .buffer_capacity(64 << 10)
         .from_reader(guarded);
-    Table { path, options, rows, since_record, skip_lines, decimal_comma: delimiter != b',', srid: None }.run(reader)
+    Table {
+        path,
+        options,
+        rows,
+        since_record,
+        skip_lines,
+        decimal_comma: delimiter != b',',
+        names: NamedRows::default(),
+        srid: None,
+    }
+    .run(reader)
 }
 
 /// The delimiter, and the length of a `sep=;` line that Excel puts in front.
@@ -110,6 +120,7 @@ struct Table<'a> {
     since_record: Rc<Cell<usize>>,
     skip_lines: u64,
     decimal_comma: bool,
+    names: NamedRows,
     /// What the first row's EWKT says.
     srid: Option<u32>,
 }
@@ -202,16 +213,18 @@ impl Table<'_> {
             return Err(rejection(number, "", cell, "encoding", "the text holds characters that cannot be read"));
         }
         let geometry = self.geometry(record, number, layout)?;
-        let mut properties = Properties::new();
+        self.names.begin();
         for (at, cell) in record.iter().enumerate().take(wanted) {
             let in_position = match layout.position {
                 Position::LonLat(lon, lat) => at == lon || at == lat,
                 Position::Wkt(wkt) => at == wkt,
             };
             if !in_position {
-                properties.insert(layout.names[at].clone(), columns::value(cell, layout.kinds[at], self.decimal_comma));
+                let value = columns::value(cell, layout.kinds[at], self.decimal_comma);
+                self.names.push(&layout.names[at], value, str::to_owned);
             }
         }
+        let properties = self.names.end();
         Ok(Row { number, id: None, key: None, geometry, properties, bytes: record.as_slice().len() })
     }
 

@@ -1,6 +1,6 @@
 //! The schema that a file's properties add up to.
 
-use model::{Field, FieldType, Properties, Title, Value};
+use model::{Field, FieldType, Names, Properties, Title, Value};
 use std::collections::HashMap;
 
 /// Collects property names in order of appearance and the narrowest type that holds all their values.
@@ -12,7 +12,8 @@ pub(super) struct Fields {
 
 /// The names and types of a row's properties.
 struct Shape {
-    fields: Vec<(String, Option<FieldType>)>,
+    names: Names,
+    types: Vec<Option<FieldType>>,
     /// The schema knows it already.
     seen: bool,
 }
@@ -36,8 +37,8 @@ impl Shapes {
         let known = std::iter::once(self.last).chain(latest.rev());
         let found = known.into_iter().find(|at| self.list.get(*at).is_some_and(|shape| shape.fits(properties)));
         self.last = found.unwrap_or_else(|| {
-            let fields = properties.iter().map(|(name, value)| (name.clone(), type_of(value))).collect();
-            self.list.push(Shape { fields, seen: false });
+            let types = properties.values().iter().map(type_of).collect();
+            self.list.push(Shape { names: properties.names().clone(), types, seen: false });
             self.list.len() - 1
         });
         self.last
@@ -53,12 +54,8 @@ impl Shapes {
 
 impl Shape {
     fn fits(&self, properties: &Properties) -> bool {
-        self.fields.len() == properties.len()
-            && self
-                .fields
-                .iter()
-                .zip(properties)
-                .all(|((known, known_type), (name, value))| known == name && *known_type == type_of(value))
+        self.names.same(properties.names())
+            && self.types.iter().zip(properties.values()).all(|(known, value)| *known == type_of(value))
     }
 }
 
@@ -67,12 +64,12 @@ impl Fields {
     pub(super) fn see(&mut self, shapes: &mut Shapes, number: usize) {
         let Some(shape) = shapes.list.get_mut(number).filter(|shape| !shape.seen) else { return };
         shape.seen = true;
-        for (name, new) in &shape.fields {
+        for (name, new) in shape.names.iter().zip(&shape.types) {
             let at = match self.index.get(name) {
                 Some(at) => *at,
                 None => {
-                    self.index.insert(name.clone(), self.order.len());
-                    self.order.push((name.clone(), None));
+                    self.index.insert(name.to_owned(), self.order.len());
+                    self.order.push((name.to_owned(), None));
                     self.order.len() - 1
                 }
             };

@@ -55,7 +55,7 @@ impl Ids {
 
 /// The property's name as written and its value as a key; case of the name does not matter.
 fn key_of(properties: &Properties, name: &str) -> Option<(String, String)> {
-    let exact = properties.get_key_value(name);
+    let exact = properties.get(name).map(|value| (name, value));
     let (name, value) = exact.or_else(|| properties.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)))?;
     let key = match value {
         Value::Integer(number) => number.to_string(),
@@ -64,5 +64,5 @@ fn key_of(properties: &Properties, name: &str) -> Option<(String, String)> {
         Value::Real(number) if number.fract() == 0.0 && number.abs() < 9e15 => format!("{number:.0}"),
         _ => return None,
     };
-    Some((name.clone(), key))
+    Some((name.to_owned(), key))
 }

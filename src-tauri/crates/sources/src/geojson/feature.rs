@@ -1,6 +1,7 @@
 //! One feature from its slice of the file.
 
-use super::coords::{Fault, Flat, GeometrySeed};
+use super::coords::{Fault, GeometrySeed};
+use super::quick::{self, Room};
 use crate::file::{rejection, stored};
 use geo_types::Geometry;
 use model::{Properties, Rejection, Value};
@@ -234,9 +235,9 @@ impl<'de> Deserialize<'de> for PropValue {
     }
 }
 
-/// As [`parse`], by the short way where the feature is of a usual shape. `flat` is room used again.
-pub(super) fn parse_quickly(slice: &[u8], row: u64, flat: &mut Flat) -> Result<Parsed, Rejection> {
-    super::quick::parse(slice, flat).map_or_else(|| parse(slice, row), Ok)
+/// As [`parse`], by the short way where the feature is of a usual shape. `room` is used again.
+pub(super) fn parse_quickly(slice: &[u8], row: u64, room: &mut Room) -> Result<Parsed, Rejection> {
+    quick::parse(slice, room).map_or_else(|| parse(slice, row), Ok)
 }
 
 /// Reads a bare geometry.

@@ -4,8 +4,8 @@
 //! A scanner's batch goes two ways: to whichever worker is free, and as a place in the queue to the caller, who waits for
 //! the batches one after the other. A budget of bytes on the way holds the scanner back when the caller is slow.
 
-use super::coords::Flat;
 use super::feature::{self, Parsed};
+use super::quick::Room;
 use crate::file::{Continue, FileCrs, Gate, Judged, ReadError, ReadOptions, Row, Rows, Shapes, Stopped, unharmed};
 use model::Rejection;
 use std::fs::File;
@@ -326,13 +326,13 @@ fn start_workers<'scope>(
 ) -> io::Result<()> {
     for started in 0..count {
         let work = move || {
-            let mut flat = Flat::default();
+            let mut room = Room::default();
             loop {
                 // Not in the loop's condition: the lock must go before the work begins.
                 let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
                 let Ok(Job { batch, answer }) = job else { return };
                 // Nobody waits for it when the read has stopped.
-                let _ = answer.send(work_off(batch, options, gate, shared, &mut flat));
+                let _ = answer.send(work_off(batch, options, gate, shared, &mut room));
             }
         };
         match Builder::new().name(format!("geojson-{started}")).spawn_scoped(scope, work) {
@@ -344,7 +344,7 @@ fn start_workers<'scope>(
     Ok(())
 }
 
-fn work_off(batch: Batch, options: &ReadOptions<'_>, gate: &Gate<'_>, shared: &Shared, flat: &mut Flat) -> Answer {
+fn work_off(batch: Batch, options: &ReadOptions<'_>, gate: &Gate<'_>, shared: &Shared, room: &mut Room) -> Answer {
     let mut shapes = Shapes::default();
     let mut rows = Vec::with_capacity(batch.cuts.len());
     for cut in batch.cuts {
@@ -354,7 +354,7 @@ fn work_off(batch: Batch, options: &ReadOptions<'_>, gate: &Gate<'_>, shared: &S
         rows.push(match cut {
             Cut::Row { number, slice, bare } => {
                 let bytes = &batch.bytes[slice];
-                let read = unharmed(number, || read_row(number, bytes, bare, options, gate, &mut shapes, flat));
+                let read = unharmed(number, || read_row(number, bytes, bare, options, gate, &mut shapes, room));
                 match read.and_then(|read| read) {
                     Ok(judged) => Answered::Row(number, judged),
                     Err(rejection) => Answered::Bad(rejection),
@@ -374,10 +374,10 @@ fn read_row(
     options: &ReadOptions<'_>,
     gate: &Gate<'_>,
     shapes: &mut Shapes,
-    flat: &mut Flat,
+    room: &mut Room,
 ) -> Result<Judged, Rejection> {
     let parsed =
-        if bare { feature::parse_geometry(bytes, number) } else { feature::parse_quickly(bytes, number, flat) };
+        if bare { feature::parse_geometry(bytes, number) } else { feature::parse_quickly(bytes, number, room) };
     let Parsed { id, geometry, mut properties } = parsed?;
     for (field, column) in &options.map {
         if let Some(value) = properties.remove(column) {

@@ -9,18 +9,25 @@ use super::feature::{Parsed, id_of};
 use super::number::{Number, number};
 use crate::file::stored;
 use geo_types::{Coord, Geometry};
-use model::{Properties, Value};
+use model::{NamedRows, Properties, Value};
 use std::borrow::Cow;
 
 /// More positions than this are not kept room for.
 const KEPT_POSITIONS: usize = 64 << 10;
 
-/// Reads a Feature. `flat` is room that is used again for the next one.
-pub(super) fn parse(slice: &[u8], flat: &mut Flat) -> Option<Parsed> {
+/// What one feature leaves for the next: room for its positions, and the names of its attributes.
+#[derive(Default)]
+pub(super) struct Room {
+    flat: Flat,
+    rows: NamedRows,
+}
+
+/// Reads a Feature.
+pub(super) fn parse(slice: &[u8], room: &mut Room) -> Option<Parsed> {
     let mut cursor = Cursor { bytes: slice, at: 0 };
-    let parsed = cursor.feature(flat);
-    if flat.coords.capacity() > KEPT_POSITIONS {
-        *flat = Flat::default();
+    let parsed = cursor.feature(room);
+    if room.flat.coords.capacity() > KEPT_POSITIONS {
+        room.flat = Flat::default();
     }
     parsed
 }
@@ -31,15 +38,15 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    fn feature(&mut self, flat: &mut Flat) -> Option<Parsed> {
+    fn feature(&mut self, room: &mut Room) -> Option<Parsed> {
         let mut geometry = None;
         let mut properties = None;
         let mut id = None;
         let mut kind = false;
         self.object(|cursor, key| {
             match key {
-                "geometry" if geometry.is_none() => geometry = Some(cursor.geometry(flat)?),
-                "properties" if properties.is_none() => properties = Some(cursor.properties()?),
+                "geometry" if geometry.is_none() => geometry = Some(cursor.geometry(&mut room.flat)?),
+                "properties" if properties.is_none() => properties = Some(cursor.properties(&mut room.rows)?),
                 "id" if id.is_none() => id = Some(cursor.value()?),
                 "type" if !kind => {
                     cursor.text()?;
@@ -75,18 +82,18 @@ impl<'a> Cursor<'a> {
         assemble(&kind?, flat, Vec::new()).ok().flatten()
     }
 
-    fn properties(&mut self) -> Option<Properties> {
-        let mut properties = Properties::new();
+    fn properties(&mut self, rows: &mut NamedRows) -> Option<Properties> {
         if self.peek() == Some(b'n') {
             self.word(b"null")?;
-            return Some(properties);
+            return Some(Properties::new());
         }
+        rows.begin();
         self.object(|cursor, key| {
             let value = cursor.value()?;
-            properties.insert(stored(key), value);
+            rows.push(key, value, stored);
             Some(())
         })?;
-        Some(properties)
+        Some(rows.end())
     }
 
     /// Reads an object; `member` gets each name and stands on the value.
@@ -242,14 +249,14 @@ mod tests {
     use proptest::sample::{Index, select};
 
     fn quick(text: &[u8]) -> Option<Parsed> {
-        parse(text, &mut Flat::default())
+        parse(text, &mut Room::default())
     }
 
     /// Every number by its bits, everything else by its value.
     fn bits(parsed: &Parsed) -> String {
         let mut numbers = Vec::new();
         model::visit_coords(&parsed.geometry, &mut |c| numbers.extend([c.x.to_bits(), c.y.to_bits()]));
-        numbers.extend(parsed.properties.values().filter_map(|value| match value {
+        numbers.extend(parsed.properties.values().iter().filter_map(|value| match value {
             Value::Real(real) => Some(real.to_bits()),
             _ => None,
         }));
@@ -279,9 +286,9 @@ mod tests {
     fn a_huge_feature_leaves_no_room_behind() {
         let ring = vec!["[106.1,11.1]"; KEPT_POSITIONS + 1].join(",");
         let text = format!(r#"{{"type":"Feature","geometry":{{"type":"LineString","coordinates":[{ring}]}}}}"#);
-        let mut flat = Flat::default();
-        assert!(parse(text.as_bytes(), &mut flat).is_some());
-        assert_eq!(flat.coords.capacity(), 0);
+        let mut room = Room::default();
+        assert!(parse(text.as_bytes(), &mut room).is_some());
+        assert_eq!(room.flat.coords.capacity(), 0);
     }
 
     fn number_text() -> impl Strategy<Value = String> {

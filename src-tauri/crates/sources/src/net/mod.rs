@@ -8,6 +8,7 @@ pub use error::FetchError;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use url::{Host, Url};
 
@@ -34,13 +35,21 @@ impl Default for ClientOptions {
     }
 }
 
-/// An HTTP client. Cheap to clone; connections are shared.
+/// An HTTP client. Cheap to clone; connections are shared. The TLS library and its certificates are loaded at the first
+/// request: that takes a tenth of a second, which work without a network must not wait for.
 #[derive(Clone, Debug)]
 pub struct Client {
-    outside: reqwest::Client,
-    /// For this machine: a proxy from the environment would not find the practice data centre.
-    loopback: reqwest::Client,
+    made: Arc<Made>,
     pub(crate) options: ClientOptions,
+}
+
+type MadeOnce = OnceLock<Result<reqwest::Client, String>>;
+
+#[derive(Debug, Default)]
+struct Made {
+    outside: MadeOnce,
+    /// For this machine: a proxy from the environment would not find the practice data centre.
+    loopback: MadeOnce,
 }
 
 /// A body with what matters of its headers.
@@ -56,32 +65,35 @@ pub(crate) enum Answer {
     Body(Body),
 }
 
-impl Client {
-    /// The bounds of [`ClientOptions::default`].
-    ///
-    /// # Errors
-    /// [`FetchError::Tls`] when the system's TLS library cannot be set up.
-    pub fn new() -> Result<Self, FetchError> {
+impl Default for Client {
+    fn default() -> Self {
         Self::with(ClientOptions::default())
+    }
+}
+
+impl Client {
+    pub fn with(options: ClientOptions) -> Self {
+        Self { made: Arc::default(), options }
     }
 
     /// # Errors
-    /// As [`Client::new`].
-    pub fn with(options: ClientOptions) -> Result<Self, FetchError> {
+    /// [`FetchError::Tls`] when the system's TLS library cannot be set up.
+    fn client_for(&self, url: &Url) -> Result<&reqwest::Client, FetchError> {
         let builder = || {
             reqwest::Client::builder()
                 .user_agent("Toan-Canh/0.1")
-                .connect_timeout(options.connect_timeout)
-                .read_timeout(options.idle_timeout)
+                .connect_timeout(self.options.connect_timeout)
+                .read_timeout(self.options.idle_timeout)
                 .redirect(stay_on_the_server())
                 .gzip(true)
         };
-        let failed = |error: reqwest::Error| FetchError::Tls { host: "this machine".into(), reason: error.to_string() };
-        Ok(Self {
-            outside: builder().build().map_err(failed)?,
-            loopback: builder().no_proxy().build().map_err(failed)?,
-            options,
-        })
+        let build = |builder: reqwest::ClientBuilder| builder.build().map_err(|error| error.to_string());
+        let made = if is_loopback(url) {
+            self.made.loopback.get_or_init(|| build(builder().no_proxy()))
+        } else {
+            self.made.outside.get_or_init(|| build(builder()))
+        };
+        made.as_ref().map_err(|reason| FetchError::Tls { host: host_of(url), reason: reason.clone() })
     }
 
     /// Sends a GET; success statuses only.
@@ -89,8 +101,7 @@ impl Client {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(FetchError::BadAddress { url: url.to_string(), reason: "it is neither http nor https".into() });
         }
-        let client = if is_loopback(url) { &self.loopback } else { &self.outside };
-        let mut request = client.get(url.clone());
+        let mut request = self.client_for(url)?.get(url.clone());
         for (name, value) in headers {
             request = request.header(name, value);
         }
