@@ -68,10 +68,10 @@ impl Packer {
             }
             let index = self.places[at].unwrap_or_else(|| self.column(at));
             let new_words = &mut self.new_words;
-            let cell = self.words.cell(value, &mut |text| {
+            let column = &mut self.columns[index];
+            let cell = self.words.cell(value, &mut column.repeats, &mut |text| {
                 new_words.push(text);
             });
-            let column = &mut self.columns[index];
             column.tags.resize(row, Tag::Absent);
             column.bits.resize(row, 0);
             column.tags.push(cell.tag);
@@ -339,7 +339,7 @@ impl<'a> Reader<'a> {
         for at in 0..self.strings(&mut names)? {
             let name = names.get(at)?.to_owned();
             let (tags, bits) = (vec![Tag::Absent; before], vec![0; before]);
-            table.columns.push(Column { name, tags, bits });
+            table.columns.push(Column { name, tags, bits, ..Column::default() });
         }
         self.strings(&mut table.words)?;
         let words = table.words.len() as u64;

@@ -261,7 +261,13 @@ fn fault(polygons: &[Polygon<f64>]) -> Option<&'static str> {
     misplaced(polygons)
 }
 
+/// Up to so many segments are compared each with each, which takes less time than an index over them.
+const FEW: usize = 40;
+
 fn any_meeting(segments: &[Segment]) -> bool {
+    if segments.len() <= FEW {
+        return any_of_few(segments);
+    }
     let boxes: Vec<GridBox> = segments
         .iter()
         .map(|s| {
@@ -283,6 +289,22 @@ fn any_meeting(segments: &[Segment]) -> bool {
         }
     }
     false
+}
+
+fn any_of_few(segments: &[Segment]) -> bool {
+    let mut boxes = [BBox::EMPTY; FEW];
+    for (b, s) in boxes.iter_mut().zip(segments) {
+        *b = BBox {
+            west: s.a.x.min(s.b.x),
+            south: s.a.y.min(s.b.y),
+            east: s.a.x.max(s.b.x),
+            north: s.a.y.max(s.b.y),
+        };
+    }
+    segments.iter().zip(&boxes).enumerate().any(|(at, (s, b))| {
+        let later = segments.iter().zip(&boxes).skip(at + 1);
+        later.filter(|(_, other)| b.intersects(other)).any(|(t, _)| meet(s, t))
+    })
 }
 
 /// Whether two segments meet where they must not: rings may touch each other in a point, a ring itself only where one
@@ -320,6 +342,11 @@ fn meet(s: &Segment, t: &Segment) -> bool {
 /// Holes outside their exterior or inside another hole, parts inside other parts. Borders are known not to cross, so a
 /// few vertices tell.
 fn misplaced(polygons: &[Polygon<f64>]) -> Option<&'static str> {
+    if let [polygon] = polygons
+        && polygon.interiors().is_empty()
+    {
+        return None;
+    }
     let boxes: Vec<BBox> = polygons.iter().map(|p| ring_box(p.exterior())).collect();
     for polygon in polygons {
         let shell = Polygon::new(polygon.exterior().clone(), Vec::new());

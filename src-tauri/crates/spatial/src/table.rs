@@ -70,6 +70,8 @@ pub(crate) struct Column {
     pub name: String,
     pub tags: Vec<Tag>,
     pub bits: Vec<u64>,
+    /// While the column is packed.
+    pub repeats: Repeats,
 }
 
 #[derive(Debug, Default)]
@@ -189,8 +191,8 @@ impl Places {
     }
 }
 
-/// The dictionary that cells are made with: place of each distinct text, up to a bound, so that a column of a million
-/// different names does not keep them all in a hash table.
+/// The dictionary that cells are made with: place of each distinct text, up to a bound, and only of columns in which texts
+/// come again, so that a column of a million different names does not keep them in a hash table.
 #[derive(Default)]
 pub(crate) struct Words {
     known: HashMap<Box<str>, u64>,
@@ -199,21 +201,42 @@ pub(crate) struct Words {
 
 const DICTIONARY: usize = 1 << 16;
 
+/// How often a column's texts were in the dictionary.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Repeats {
+    asked: u32,
+    found: u32,
+}
+
+impl Repeats {
+    /// After so many texts it is known of which kind the column is.
+    const TRIAL: u32 = 512;
+
+    fn worth_asking(self) -> bool {
+        self.asked < Self::TRIAL || self.found >= self.asked / 4
+    }
+}
+
 impl Words {
     /// The cell of a value; a text that is not in the dictionary is handed to `new`, in the order of its place.
-    pub fn cell(&mut self, value: &Value, new: &mut dyn FnMut(&str)) -> Cell {
+    pub fn cell(&mut self, value: &Value, repeats: &mut Repeats, new: &mut dyn FnMut(&str)) -> Cell {
         match value {
             Value::Null => Cell::default(),
             Value::Bool(yes) => Cell { tag: Tag::Bool, bits: u64::from(*yes) },
             Value::Integer(number) => Cell { tag: Tag::Integer, bits: number.cast_unsigned() },
             Value::Real(real) => Cell { tag: Tag::Real, bits: real.to_bits() },
             Value::Text(text) => {
-                if let Some(bits) = self.known.get(text.as_str()) {
-                    return Cell { tag: Tag::Text, bits: *bits };
+                let asks = repeats.worth_asking();
+                if asks {
+                    repeats.asked += 1;
+                    if let Some(bits) = self.known.get(text.as_str()) {
+                        repeats.found += 1;
+                        return Cell { tag: Tag::Text, bits: *bits };
+                    }
                 }
                 let bits = self.next;
                 self.next += 1;
-                if self.known.len() < DICTIONARY {
+                if asks && self.known.len() < DICTIONARY {
                     self.known.insert(text.as_str().into(), bits);
                 }
                 new(text);

@@ -83,6 +83,8 @@ struct Shared {
     under_way: Mutex<usize>,
     room: Condvar,
     limit: usize,
+    /// Room of batches that were worked off, for the next.
+    spare: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Shared {
@@ -100,6 +102,19 @@ impl Shared {
         let mut used = self.room.wait_while(self.under_way(), full).unwrap_or_else(PoisonError::into_inner);
         *used += cost;
         !self.stopped()
+    }
+
+    /// Room for a batch: what is smaller than that fits without growing, but for its last row.
+    fn bytes(&self) -> Vec<u8> {
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        spare.unwrap_or_else(|| Vec::with_capacity(BATCH_BYTES + BATCH_BYTES / 8))
+    }
+
+    fn spare(&self, mut bytes: Vec<u8>) {
+        if bytes.capacity() <= BATCH_BYTES * 2 {
+            bytes.clear();
+            self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+        }
     }
 
     fn give_back(&self, cost: usize) {
@@ -156,6 +171,9 @@ impl Feeder<'_> {
             self.take(slice.len() + ROW_BYTES)?;
             let cuts = vec![Cut::Row { number, slice: 0..slice.len(), bare }];
             return self.dispatch(Batch { bytes: slice.to_vec(), cuts }, slice.len() + ROW_BYTES, done);
+        }
+        if self.batch.bytes.capacity() == 0 {
+            self.batch.bytes = self.shared.bytes();
         }
         let start = self.batch.bytes.len();
         self.batch.bytes.extend_from_slice(slice);
@@ -227,6 +245,7 @@ pub(super) fn run(
         under_way: Mutex::new(0),
         room: Condvar::new(),
         limit: (workers * 3 + 2) * BATCH_BYTES,
+        spare: Mutex::default(),
     };
     let (jobs, queue) = channel();
     let queue = Mutex::new(queue);
@@ -364,6 +383,7 @@ fn work_off(batch: Batch, options: &ReadOptions<'_>, gate: &Gate<'_>, shared: &S
             Cut::Crs(crs) => Answered::Crs(crs),
         });
     }
+    shared.spare(batch.bytes);
     Answer { rows, shapes }
 }
 
