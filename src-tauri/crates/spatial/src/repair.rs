@@ -294,12 +294,7 @@ fn any_meeting(segments: &[Segment]) -> bool {
 fn any_of_few(segments: &[Segment]) -> bool {
     let mut boxes = [BBox::EMPTY; FEW];
     for (b, s) in boxes.iter_mut().zip(segments) {
-        *b = BBox {
-            west: s.a.x.min(s.b.x),
-            south: s.a.y.min(s.b.y),
-            east: s.a.x.max(s.b.x),
-            north: s.a.y.max(s.b.y),
-        };
+        *b = BBox { west: s.a.x.min(s.b.x), south: s.a.y.min(s.b.y), east: s.a.x.max(s.b.x), north: s.a.y.max(s.b.y) };
     }
     segments.iter().zip(&boxes).enumerate().any(|(at, (s, b))| {
         let later = segments.iter().zip(&boxes).skip(at + 1);

@@ -2,6 +2,7 @@
 
 use crate::gpkg::quoted;
 use model::{Feature, LayerId};
+use rusqlite::blob::ZeroBlob;
 use rusqlite::{Connection, params};
 
 /// Makes an opaque companion of a layer while its features are written, part by part.
@@ -20,9 +21,12 @@ INSERT INTO gpkg_contents (table_name, data_type, identifier, srs_id) VALUES ('t
 ";
 
 pub(crate) fn keep(tx: &Connection, id: &LayerId, version: u32, part: u32, bytes: &[u8]) -> rusqlite::Result<()> {
+    // Written in its place: as a value it would be copied twice, and the index of a large layer is tens of megabytes.
     tx.prepare_cached("INSERT INTO tc_packed (layer, version, part, bytes) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![id.as_str(), version, part, bytes])?;
-    Ok(())
+        .execute(params![id.as_str(), version, part, ZeroBlob(bytes.len() as u64)])?;
+    let mut blob = tx.blob_open("main", "tc_packed", "bytes", tx.last_insert_rowid(), false)?;
+    blob.write_at(bytes, 0)?;
+    blob.close()
 }
 
 pub(crate) fn forget(tx: &Connection, id: &LayerId) -> rusqlite::Result<()> {
