@@ -55,7 +55,7 @@ dist: system-run ui/dist/index.html
 typescript:
 	@cargo run --quiet --locked -p desk --features ts --example typescript -- ui/src/bridge/generated
 
-lint: ui/node_modules/.installed
+lint: ui/dist/index.html
 	@echo '── format, lints, types'
 	@cargo fmt --all --check
 	@cargo clippy --quiet --locked --workspace --all-targets $(CARGO_FEATURES) -- -D warnings

@@ -79,7 +79,7 @@ impl Ordering {
     /// The order as an opaque blob: magic, format, count, a check sum over the boxes, then the ordinals.
     ///
     /// Bounds are not in it: they come from the features anyway, and a blob that cannot lie about them needs no trust.
-    pub fn to_bytes(self) -> Vec<u8> {
+    pub fn into_bytes(self) -> Vec<u8> {
         let mut out = Vec::with_capacity(20 + self.items.len * 4);
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&self.count.to_le_bytes());

@@ -102,7 +102,7 @@ impl Packer {
         // The room of the parts is not needed any more while the index is made.
         let ordering = std::mem::take(&mut self.ordering);
         drop(self);
-        last.push(ordering.to_bytes());
+        last.push(ordering.into_bytes());
         last
     }
 

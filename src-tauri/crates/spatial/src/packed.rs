@@ -128,7 +128,7 @@ impl PackedIndex {
         self.order.is_empty()
     }
 
-    /// From the blob of [`Ordering::to_bytes`]; `None` when it is not ours, is damaged, or belongs to other features.
+    /// From the blob of [`Ordering::into_bytes`]; `None` when it is not ours, is damaged, or belongs to other features.
     pub(crate) fn from_bytes(bytes: &[u8], boxes: &[GridBox]) -> Option<Self> {
         Some(Self::pack(order::from_bytes(bytes, boxes)?, boxes))
     }
@@ -453,7 +453,7 @@ mod tests {
         fn blob_gives_the_same_index_or_nothing(all in boxes(), at in any::<proptest::sample::Index>(), flip in 1_u8..) {
             let grid: Vec<GridBox> = all.iter().map(grid_box).collect();
             let index = PackedIndex::from_grid(&grid);
-            let mut bytes = Ordering::of(&grid).to_bytes();
+            let mut bytes = Ordering::of(&grid).into_bytes();
             prop_assert_eq!(&PackedIndex::from_bytes(&bytes, &grid).unwrap().order, &index.order);
             let at = at.index(bytes.len());
             bytes[at] ^= flip;
