@@ -3,6 +3,7 @@ import type { GeoJSONSource } from 'maplibre-gl'
 import 'maplibre-gl/dist/maplibre-gl.css'
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url'
 import { apply } from './apply'
+import { keepFarTilesOf } from './backdrop'
 import { PointData } from './data'
 import { layerOf } from './drawing'
 import { fontsReady, mendTallLetters } from './fonts'
@@ -220,6 +221,7 @@ export class ProvinceMap {
       selected: this.selected,
     })
     apply(this.map, this.drawn, next)
+    keepFarTilesOf(this.map, next.sources.keys())
     const added = [...next.sources.keys()].some((id) => !this.drawn?.sources.has(id))
     this.drawn = next
     this.data.ask()
@@ -292,6 +294,7 @@ export class ProvinceMap {
       // The map restores its style by itself; what the sources held is put back from here.
       map.once('style.load', () => {
         this.ringText = ''
+        if (this.drawn) keepFarTilesOf(map, this.drawn.sources.keys())
         this.data.refeed()
       })
     })
