@@ -14,7 +14,7 @@ help:
 	@echo 'make run     builds and opens Toàn Cảnh (without a display: a picture in target/toancanh.png)'
 	@echo 'make test    all tests; FULL=1 adds the foreign tools'
 	@echo 'make build   the UI, toancanh and toancanhctl in release'
-	@echo 'make bench   ours beside its peers; JOB=ingest|queries|tiles|overlay|memory for one, QUICK=1 for a short look'
+	@echo 'make bench   ours beside its peers; JOB=ingest|queries|tiles|overlay|agree|memory for one, QUICK=1 for a short look'
 	@echo 'make dist    a .deb, fully optimised (slow to build)'
 
 ## Building ---------------------------------------------------------------

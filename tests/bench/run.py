@@ -1,4 +1,4 @@
-"""`make bench [JOB=ingest|queries|tiles|overlay|memory] [QUICK=1] [FULL=1]`: ours and each peer in turn.
+"""`make bench [JOB=ingest|queries|tiles|overlay|agree|memory] [QUICK=1] [FULL=1]`: ours and each peer in turn.
 
 Makes the data, installs the peers, builds ours, runs the jobs, and writes RESULTS.md and results.png beside this file; with
 QUICK=1 less work and fewer pairs, written into target/bench/ instead. FULL=1 also builds the peer that takes long (martin).
@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import install  # noqa: E402
+from table import JOBS  # noqa: E402
 
 
 def machine():
@@ -31,7 +32,7 @@ def machine():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--job", action="append", choices=["ingest", "queries", "tiles", "overlay", "memory"])
+    parser.add_argument("--job", action="append", choices=JOBS)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--full", action="store_true")
     options = parser.parse_args()
@@ -40,7 +41,7 @@ def main():
     import data
     from bench import Bench, Disagreement
     from engine import Missing
-    from table import JOBS, Row, Table
+    from table import Row, Table
 
     if not (install.DATA / "made").exists():
         print("── the data (0.3 GB, half a minute)", flush=True)

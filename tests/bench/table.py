@@ -7,12 +7,13 @@ from statistics import median
 from install import HERE, WORK
 
 HEAD = "| job | ours | peer | theirs | ratio (min–max) | target | met |\n|---|---|---|---|---|---|---|\n"
-JOBS = ["ingest", "queries", "tiles", "overlay", "memory"]
+JOBS = ["ingest", "queries", "tiles", "overlay", "agree", "memory"]
 TITLES = {
     "ingest": "Ingest: 93 MB of GeoJSON to a durable, indexed cache",
     "queries": "Queries: 1,000,000 points, 200,000 parcels",
     "tiles": "Vector tiles on demand, one thread",
     "overlay": "Polygon overlay: 28,679 pairs of a parcel and a zone",
+    "agree": "Agreement with GEOS and PROJ on random questions and polygons",
     "memory": "Memory and calls: a home with 200,000 parcels and 1,000,000 points",
 }
 

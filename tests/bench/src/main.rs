@@ -7,6 +7,7 @@
 //! works once through the first `n` items and gives `seconds`, `answer` works once more, untimed, and gives what must be
 //! equal among engines, `tiles` cuts tiles and gives milliseconds each, `dump` writes them to a file.
 
+mod agree;
 mod data;
 mod home;
 mod ours;

@@ -2,12 +2,13 @@
 
 use crate::data::Data;
 use crate::search::{self, Search};
-use crate::{Failure, overlay, tiles};
+use crate::{Failure, agree, overlay, tiles};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::fs::File;
 use std::hint::black_box;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -23,6 +24,7 @@ struct Request {
     n: usize,
     #[serde(default)]
     tiles: Vec<(u8, u32, u32)>,
+    from: Option<PathBuf>,
     to: Option<PathBuf>,
 }
 
@@ -57,6 +59,7 @@ impl Server {
         }
         match request.job.split('_').next() {
             Some("tiles") => self.tiles(request),
+            Some("agree") => self.agree(request),
             Some("overlay" | "union") => {
                 if self.overlay.is_none() {
                     self.overlay = Some(overlay::Overlay::load(&mut self.data)?);
@@ -71,6 +74,20 @@ impl Server {
             }
             _ => self.search(request),
         }
+    }
+
+    /// Files in, files out: an answer is too long for a line.
+    fn agree(&mut self, request: &Request) -> Result<Value, Failure> {
+        let from = || request.from.as_deref().ok_or("from where?");
+        let answer = match request.verb.as_str() {
+            "queries" => agree::queries(&mut self.data, from()?)?,
+            "pairs" => agree::pairs(from()?)?,
+            "degenerate" => return Ok(agree::degenerate(request.n)),
+            verb => return Err(format!("{verb}?").into()),
+        };
+        let to = request.to.as_deref().ok_or("to where?")?;
+        serde_json::to_writer(BufWriter::new(File::create(to)?), &answer)?;
+        Ok(json!({}))
     }
 
     fn tiles(&mut self, request: &Request) -> Result<Value, Failure> {
