@@ -41,6 +41,9 @@ function decimal(field: string, d: Drawing): ExpressionSpecification {
   ]
 }
 
+/** Smoothed edges are a second drawing of every edge: of thousands of lots a screen, most of the work of a frame. */
+const plain = (d: Drawing) => (d.info.tiled ? { 'fill-antialias': false } : {})
+
 function planningZone(d: Drawing): Drawn[] {
   const { color, theme } = d.palette
   const id = d.info.id
@@ -80,7 +83,7 @@ function planningZone(d: Drawing): Drawn[] {
       slot: Slot.Lots,
       spec: {
         id: `${id}/area`, type: 'fill', ...tiles(d), layout: { visibility: visibility(d) },
-        paint: { 'fill-color': landUseColor(d.palette), 'fill-opacity': (theme === 'dark' ? 0.7 : 1) * d.opacity },
+        paint: { ...plain(d), 'fill-color': landUseColor(d.palette), 'fill-opacity': (theme === 'dark' ? 0.7 : 1) * d.opacity },
       },
     },
     {
@@ -319,7 +322,7 @@ function other(d: Drawing): Drawn[] {
       slot,
       spec: {
         id: `${id}/area`, type: 'fill', ...tiles(d), layout, filter: geometry('Polygon'),
-        paint: { 'fill-color': fade(color['text-2'], 0.2), 'fill-opacity': d.opacity },
+        paint: { ...plain(d), 'fill-color': fade(color['text-2'], 0.2), 'fill-opacity': d.opacity },
       },
     },
     line,
