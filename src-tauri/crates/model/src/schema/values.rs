@@ -101,7 +101,7 @@ fn is_whole(x: f64) -> bool {
 
 fn whole(x: f64) -> Option<Value> {
     #[allow(clippy::cast_possible_truncation)]
-    is_whole(x).then(|| Value::Integer(x as i64))
+    is_whole(x).then_some(Value::Integer(x as i64))
 }
 
 /// A number with point or comma; with both, the last one is the decimal sign. Groups alone (1.250) are read as decimals,
