@@ -8,7 +8,7 @@ export CARGO_TERM_COLOR ?= auto
 CARGO_FEATURES := --features toancanh/custom-protocol,desk/ts
 UI_SOURCES := $(shell find ui assets -type f -not -path '*/node_modules/*' -not -path 'ui/dist/*' 2>/dev/null)
 
-.PHONY: help run build test bench lint typescript dist tools system-run system-test clean
+.PHONY: help run build test bench lint typescript data-standard dist tools system-run system-test clean
 
 help:
 	@echo 'make run     builds and opens Toàn Cảnh (without a display: a picture in target/toancanh.png)'
@@ -54,6 +54,10 @@ dist: system-run ui/dist/index.html
 # The shapes that cross the bridge, from the Rust they are defined in.
 typescript:
 	@cargo run --quiet --locked -p desk --features ts --example typescript -- ui/src/bridge/generated
+
+# The readable tables of maps/schema.
+data-standard:
+	@cargo run --quiet --locked -p model --example data_standard -- docs
 
 lint: ui/dist/index.html
 	@echo '── format, lints, types'

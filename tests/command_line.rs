@@ -204,6 +204,20 @@ fn bad_input_is_a_sentence_and_the_layer_stays() {
 }
 
 #[test]
+fn the_data_standard_is_printed_without_a_home() {
+    let nowhere = tempfile::tempdir().unwrap();
+    let home = nowhere.path().join("none");
+    let list = json(&home, &["schema"]);
+    let kinds: Vec<_> = list.as_array().unwrap().iter().map(|schema| schema["kind"].as_str().unwrap()).collect();
+    assert!(kinds.contains(&"camera") && kinds.contains(&"indicator"), "{kinds:?}");
+    let camera = json(&home, &["schema", "camera"]);
+    assert_eq!(camera["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert!(camera["$defs"]["common"]["$defs"]["commune_code"]["oneOf"].as_array().unwrap().len() >= 96);
+    assert_eq!(failure(&home, &["schema", "drone"])["code"], "no_schema");
+    assert!(!home.exists());
+}
+
+#[test]
 fn wrong_usage_is_told_apart_from_failed_work() {
     let home = home();
     let out = home.path().join("out");

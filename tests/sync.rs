@@ -250,3 +250,42 @@ async fn broken_collection_keeps_no_other_from_being_fetched() {
     assert_eq!(behind, layers.len() - 1, "a layer behind the broken one was not fetched");
     centre.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_source_delivers_is_brought_to_the_standard_or_named() {
+    let (home, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for home in [&home, &elsewhere] {
+        Desk::make_home(&Options::at(home.path())).unwrap();
+    }
+    let school = |id: &str, properties: serde_json::Value| {
+        let at = serde_json::json!({"type": "Point", "coordinates": [106.1, 11.3]});
+        serde_json::json!({"type": "Feature", "id": id, "properties": properties, "geometry": at})
+    };
+    let delivered = serde_json::json!({"type": "FeatureCollection", "features": [
+        school("a", serde_json::json!({"Tên trường": "THPT Tây Ninh", "level": "thpt", "commune": "25456"})),
+        school("b", serde_json::json!({"level": "thcs"})),
+    ]});
+    std::fs::write(elsewhere.path().join("profile/data/schools.geojson"), delivered.to_string()).unwrap();
+    let centre = practice(elsewhere.path(), None).await;
+    let desk = open(home.path(), &centre.base_url());
+    let mut told = desk.listen();
+    desk.sync_once(Some("features")).await.unwrap();
+    let question = serde_json::from_value(serde_json::json!({"layer": "schools"})).unwrap();
+    let schools = desk.query(&question).unwrap().features;
+    assert_eq!(schools.len(), 1);
+    let properties = &schools[0]["properties"];
+    assert_eq!((&properties["name"], &properties["commune"]), (&"THPT Tây Ninh".into(), &"25459".into()));
+    assert_eq!(properties["commune_original"], "25456");
+    let mut codes = std::collections::BTreeSet::new();
+    while let Ok(message) = told.try_recv() {
+        if let Ok(event) = serde_json::from_slice::<serde_json::Value>(&message[1..])
+            && event["event"] == "notice"
+        {
+            codes.insert(event["failure"]["code"].as_str().unwrap_or_default().to_owned());
+        }
+    }
+    assert!(codes.contains("rows_dropped") && codes.contains("standard_warnings"), "{codes:?}");
+    let (changed, _) = desk.sync_once(Some("features")).await.unwrap();
+    assert_eq!(changed, 0, "the same delivery gives the same layer");
+    centre.stop().await;
+}

@@ -4,14 +4,15 @@ use crate::Desk;
 use crate::api::Failure;
 use crate::info::IMPORTED;
 use crate::packing::PackedBeside;
+use crate::standard::{Standard, conforming, undecided};
 use model::{
     Classification, Feature, FeatureId, Field, FieldType, GeometryKind, LayerId, LayerKind, LayerSpec, Provenance,
-    Rejection, Timestamp, Title, Value,
+    Rejection, Suggestion, Timestamp, Title, Value,
 };
 use serde::Serialize;
 use sources::{Continue, OnError, ReadOptions};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use store::{LayerSchema, Mode, StoreError, Writing};
@@ -50,6 +51,8 @@ pub struct ImportSummary {
     pub rejected: u64,
     pub rejected_file: Option<PathBuf>,
     pub crs: String,
+    /// Field → the file's column of another name that was taken for it, by the data standard.
+    pub mapping: BTreeMap<String, String>,
     pub warnings: Vec<String>,
 }
 
@@ -132,14 +135,18 @@ impl Desk {
         progress: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<ImportSummary, Failure> {
         let any_sample = AtomicBool::new(false);
+        let standard = spec.and_then(Standard::of);
         // On the reader's threads: the one that writes has most to do.
-        let prepare = |row: u64, feature: Feature| {
+        let prepare = |row: u64, mut feature: Feature| {
+            if let Some(standard) = &standard {
+                standard.check(row, &mut feature)?;
+            }
             if is_sample(&feature) {
                 any_sample.store(true, Ordering::Relaxed);
             }
             repaired(row, feature)
         };
-        let read_options = ReadOptions {
+        let mut read_options = ReadOptions {
             crs: options.crs,
             map: options.map.clone(),
             on_error: if options.abort { OnError::Abort } else { OnError::Reject },
@@ -152,6 +159,11 @@ impl Desk {
             prepare: Some(&prepare),
             ..ReadOptions::new(self.bbox())
         };
+        let suggestion = match (&standard, spec) {
+            (Some(standard), Some(spec)) => suggested(standard, spec, file, &read_options),
+            _ => Suggestion::default(),
+        };
+        read_options.map.extend(suggestion.map.iter().cloned());
         let ids = match &options.mode {
             ImportMode::Upsert { key } if key != "id" => self.ids_by_key(layer, key)?,
             _ => HashMap::new(),
@@ -219,6 +231,9 @@ impl Desk {
             Err(Stop::Failed(failure)) => return Err(failure),
         }
         let Some((summary, rejected_file)) = done else { return Err(self.nothing_accepted(file, &[])) };
+        let mut warnings = summary.report.warnings;
+        warnings.extend(undecided(self.language(), &suggestion));
+        warnings.extend(standard.iter().flat_map(|standard| standard.sentences(self.language())));
         Ok(ImportSummary {
             layer: layer.clone(),
             accepted: tally.accepted,
@@ -226,7 +241,8 @@ impl Desk {
             rejected: u64::try_from(summary.report.rejected.len()).unwrap_or(u64::MAX),
             rejected_file,
             crs: format!("EPSG:{}", summary.crs),
-            warnings: summary.report.warnings,
+            mapping: suggestion.map.into_iter().collect(),
+            warnings,
         })
     }
 
@@ -296,8 +312,11 @@ impl Desk {
         provenance: &Provenance,
     ) -> Result<Taken, Failure> {
         let delivered = features.len();
+        let (features, conformed) = conforming(spec, features);
         let features = mended(features);
         let dropped = delivered - features.len();
+        let warnings = conformed.warnings(self.language());
+        let refused = conformed.refused;
         let held = self.layers().get(&spec.id);
         let stored = held.as_ref().and_then(|layer| layer.stored.as_ref());
         if features.is_empty() && stored.is_some_and(|stored| stored.features > 0) {
@@ -316,7 +335,7 @@ impl Desk {
                 .touch(&spec.id, provenance.fetched_at, provenance.as_of)
                 .map_err(|error| self.store_failure(&error))?;
             self.reload_record(&spec.id)?;
-            return Ok(Taken { changed: false, dropped });
+            return Ok(Taken { changed: false, dropped, refused, warnings });
         }
         let kind = crate::layers::common_geometry(features.iter().map(|f| GeometryKind::of(&f.geometry)));
         let schema = schema_for(&spec.id, Some(spec), &[], kind);
@@ -337,7 +356,7 @@ impl Desk {
             Err(error) => return Err(self.store_failure(&error)),
         }
         self.reload(&spec.id)?;
-        Ok(Taken { changed: true, dropped })
+        Ok(Taken { changed: true, dropped, refused, warnings })
     }
 
     /// Keeps the source's tag of a layer's content, for the next conditional request.
@@ -350,12 +369,16 @@ impl Desk {
 const MOVED_ON: &str = "the layer has moved on";
 
 /// What became of a delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Taken {
     /// The content differs from what the layer held.
     pub changed: bool,
     /// Features that could not be used: their tag must not stand for the whole.
     pub dropped: usize,
+    /// The first of them that the data standard refused.
+    pub refused: Option<Rejection>,
+    /// What the data standard says of the others.
+    pub warnings: Vec<String>,
 }
 
 /// Repaired features; one that cannot be repaired is left out, and the first of two with one id stays.
@@ -372,6 +395,15 @@ fn mended(features: Vec<Feature>) -> Vec<Feature> {
 
 fn same(picture: &spatial::LayerPicture, features: &[Feature]) -> bool {
     picture.len() == features.len() && picture.features().zip(features).all(|(held, feature)| held == *feature)
+}
+
+/// The mapping that the data standard suggests for a file, beside what the caller maps. A file that cannot be looked into
+/// has none: reading it says why.
+fn suggested(standard: &Standard, spec: &LayerSpec, file: &Path, options: &ReadOptions<'_>) -> Suggestion {
+    let Ok(columns) = sources::columns(file, options) else { return Suggestion::default() };
+    let names: Vec<&str> = columns.names.iter().map(String::as_str).collect();
+    let is_key = |column: &str| options.id_field.as_deref() == Some(column);
+    standard.suggest(spec, &names, columns.own_ids || options.id_field.is_some(), is_key)
 }
 
 /// What the features of an import turned out to be.

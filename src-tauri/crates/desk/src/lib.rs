@@ -32,6 +32,7 @@ mod people;
 mod queries;
 mod query;
 mod search;
+mod standard;
 mod state;
 mod sync;
 mod tiles;
@@ -51,6 +52,7 @@ pub use query::QueryAnswer;
 pub use state::{Clock, Desk, Options};
 pub use sync::Syncing;
 pub use tiles::{MAX_TILE_ZOOM, TileAnswer, TileFigures};
+pub use words::failure;
 
 /// The words of the crates below that callers of the desk meet.
-pub use model::{BBox, LayerId, Role, Session, Timestamp};
+pub use model::{BBox, LayerId, Role, Schema, Session, Timestamp};

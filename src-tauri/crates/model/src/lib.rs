@@ -1,7 +1,8 @@
 //! The province's vocabulary: layers, features, units, time, freshness, provenance and the profile that names them.
 //!
 //! Flow: a profile (`Profile`) declares layers (`LayerSpec`); files and the data centre deliver features (`Feature`)
-//! and observations (`Observation`); everything above this crate speaks in these words.
+//! and observations (`Observation`); everything above this crate speaks in these words. The shared data standard
+//! (`Schema`) says what features of a kind carry.
 //!
 //! It does not know where data comes from, where it is kept, what time it is now, or that there is a screen.
 //! No I/O, no clock, no async: callers hand in text, bytes and times.
@@ -24,6 +25,7 @@ mod profile;
 mod properties;
 mod report;
 mod role;
+mod schema;
 mod text;
 
 pub use feature::{Feature, FeatureId, Provenance, Value};
@@ -33,9 +35,13 @@ pub use kind::{GeometryKind, LayerKind};
 pub use layer::{Classification, Field, FieldType, LayerId, LayerSpec, Parameter, Title};
 pub use observation::{Observation, SensorStatus};
 pub use profile::{CrsChoice, Group, Profile, ProfileError, Protocol, SourceSpec};
-pub use properties::{NamedRows, Names, Properties};
+pub use properties::{NamedRows, Names, Properties, Renaming};
 pub use report::{ReadReport, Rejection};
 pub use role::{Role, Session};
+pub use schema::{
+    Checker, Code, CodeList, DataType, Finding, FindingCode, Schema, SchemaError, SchemaField, Suggestion, Tongue,
+    Weight, data_standard,
+};
 pub use text::{canonical, fold, nfc};
 
 /// The time type of the whole house: an instant, written as RFC 3339 in UTC.

@@ -253,6 +253,64 @@ impl NamedRows {
     }
 }
 
+/// Gives attributes other names, row for row; rows that shared their names still do.
+///
+/// ```
+/// use model::{Properties, Renaming, Value};
+/// let mut renaming = Renaming::new(&[("name".to_owned(), "TEN".to_owned())]);
+/// let mut row = Properties::from([("TEN".to_owned(), Value::Integer(1)), ("x".to_owned(), Value::Null)]);
+/// renaming.apply(&mut row);
+/// assert_eq!(row.names().iter().collect::<Vec<_>>(), ["name", "x"]);
+/// ```
+#[derive(Debug, Default)]
+pub struct Renaming {
+    /// New name and old name, one after the other.
+    map: Vec<(String, String)>,
+    last: Option<Renamed>,
+}
+
+#[derive(Debug)]
+struct Renamed {
+    before: Names,
+    after: Names,
+    /// Where each value of `after` stood in `before`.
+    places: Vec<usize>,
+}
+
+impl Renaming {
+    /// `(new, old)`; an attribute that has the new name already gives way.
+    pub fn new(map: &[(String, String)]) -> Self {
+        Self { map: map.to_vec(), last: None }
+    }
+
+    pub fn apply(&mut self, properties: &mut Properties) {
+        if self.map.is_empty() {
+            return;
+        }
+        let last = self.last.take().filter(|last| last.before.same(&properties.names));
+        let last = last.unwrap_or_else(|| self.plan(&properties.names));
+        let mut old = std::mem::take(&mut properties.values);
+        let value = |at: &usize| old.get_mut(*at).map(std::mem::take).unwrap_or_default();
+        properties.values = last.places.iter().map(value).collect();
+        properties.names = last.after.clone();
+        self.last = Some(last);
+    }
+
+    fn plan(&self, before: &Names) -> Renamed {
+        let mut names: Vec<(Box<str>, usize)> = before.iter().map(Box::from).zip(0..).collect();
+        for (new, old) in &self.map {
+            if let Some(at) = names.iter().position(|(name, _)| **name == **old) {
+                let (_, place) = names.remove(at);
+                names.retain(|(name, _)| **name != **new);
+                names.push((new.as_str().into(), place));
+            }
+        }
+        names.sort();
+        let (after, places): (Vec<_>, Vec<_>) = names.into_iter().unzip();
+        Renamed { before: before.clone(), after: Names(Arc::new(after)), places }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,6 +359,24 @@ mod tests {
             map.retain(|_, value| *value != Value::Integer(3));
             prop_assert_eq!(properties.iter().map(|(n, v)| (n.to_owned(), v.clone())).collect::<Vec<_>>(), map.into_iter().collect::<Vec<_>>());
             prop_assert_eq!(before.iter().map(|(n, v)| (n.to_owned(), v.clone())).collect::<Vec<_>>(), kept.into_iter().collect::<Vec<_>>());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn renaming_is_taking_out_and_putting_in(rows in rows(), map in prop::collection::vec(("[a-dx]", "[a-dA-B]"), 0..4)) {
+            let mut renaming = Renaming::new(&map);
+            for row in rows {
+                let mut made: Properties = row.into_iter().map(|(name, value)| (name, Value::Integer(value))).collect();
+                let mut expected = made.clone();
+                for (new, old) in &map {
+                    if let Some(value) = expected.remove(old) {
+                        expected.insert(new.clone(), value);
+                    }
+                }
+                renaming.apply(&mut made);
+                prop_assert_eq!(made, expected);
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Everything that comes from outside or goes out: files of every supported format, and all network traffic.
 //!
-//! Flow of a file: [`sniff`] tells what it is by its bytes; [`read_file`] streams it row by row through one gate that
+//! Flow of a file: [`sniff`] tells what it is by its bytes, [`columns`] what its rows are called by; [`read_file`] streams it row by row through one gate that
 //! checks positions, axes, coordinate system, keys and text, hands features in WGS84 to the caller and what it refuses
 //! into the report. [`write_file`] goes the other way.
 //! Flow of the network: a [`Client`] with timeouts and limits; [`ogc`] fetches collections, [`sensorthings`] values,
@@ -41,7 +41,9 @@ pub mod sensorthings;
 
 pub use archive::TileArchive;
 pub use events::ServerEvent;
-pub use file::{Continue, Format, OnError, Prepare, ReadError, ReadOptions, ReadSummary, read_file, sniff};
+pub use file::{
+    Columns, Continue, Format, OnError, Prepare, ReadError, ReadOptions, ReadSummary, columns, read_file, sniff,
+};
 pub use geojson::geometry_json;
 pub use net::{Backoff, Client, ClientOptions, FetchError, still};
 pub use ogc::Fetched;

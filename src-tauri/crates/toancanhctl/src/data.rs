@@ -231,6 +231,7 @@ pub fn import(desk: &Desk, args: &ImportArgs, out: &Output) -> Result<(), Failur
             summary.layer, summary.accepted, summary.repaired, summary.rejected, summary.crs
         )];
         lines.extend(summary.rejected_file.iter().map(|file| format!("rejected rows: {}", file.display())));
+        lines.extend(summary.mapping.iter().map(|(field, column)| format!("{field} = {column}")));
         lines.extend(summary.warnings.iter().map(|warning| format!("! {warning}")));
         lines
     });

@@ -5,6 +5,7 @@ mod data;
 mod doctor;
 mod output;
 mod practice;
+mod schema;
 mod watching;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -105,6 +106,8 @@ enum Command {
         #[arg(value_parser = LayerId::new)]
         layer: Option<LayerId>,
     },
+    /// Print the data standard of a kind as JSON Schema, or list the kinds.
+    Schema { kind: Option<String> },
     /// Run the practice data centre.
     Practice(practice::PracticeArgs),
     /// Check the machine, the home and the sources, and say what to do.
@@ -169,6 +172,7 @@ async fn run(cli: &Cli, out: &Output) -> Result<(), Failure> {
         Command::Sources => watching::sources(&open()?, out).await,
         Command::Sync { sources, watch } => watching::sync(&open()?, sources, *watch, out).await,
         Command::Live { layer } => watching::live(&*open()?, layer.as_ref(), out),
+        Command::Schema { kind } => schema::run(kind.as_deref(), language, out),
         Command::Practice(args) => practice::run(&options(None), args, out).await,
         Command::Doctor => doctor::run(options(None), out).await,
     }

@@ -160,9 +160,15 @@ async fn fetch_layer(desk: &Arc<Desk>, source: &SourceSpec, root: &Url, spec: &L
         let rejected = fetched.report.rejected;
         let taken = taking.take_fetched(&spec, fetched.features, &provenance)?;
         let unusable = rejected.len() + taken.dropped;
+        if taken.changed && !taken.warnings.is_empty() {
+            let detail = taken.warnings.join(" ");
+            let at = [("source", provenance.source.as_str()), ("layer", spec.id.as_str()), ("detail", detail.as_str())];
+            taking.tell(&Event::Notice { failure: taking.failure("standard_warnings", at), serious: false });
+        }
         if unusable > 0 {
             // Nothing is dropped in silence, and the tag must not stand for what was not taken in.
-            let detail = rejected.first().map_or_else(String::new, |first| first.reason.clone());
+            let first = rejected.first().or(taken.refused.as_ref());
+            let detail = first.map_or_else(String::new, |first| first.reason.clone());
             let count = unusable.to_string();
             let at = [
                 ("source", provenance.source.as_str()),

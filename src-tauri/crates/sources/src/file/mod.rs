@@ -4,12 +4,14 @@ mod claims;
 mod error;
 mod fields;
 mod gate;
+mod head;
 mod ids;
 mod intake;
 mod place;
 mod sniff;
 
 pub use error::ReadError;
+pub use head::{Columns, columns};
 pub use sniff::{Format, sniff};
 
 pub(crate) use error::Stopped;

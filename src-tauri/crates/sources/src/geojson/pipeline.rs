@@ -345,13 +345,13 @@ fn start_workers<'scope>(
 ) -> io::Result<()> {
     for started in 0..count {
         let work = move || {
-            let mut room = Room::default();
+            let mut room = Room::naming(&options.map);
             loop {
                 // Not in the loop's condition: the lock must go before the work begins.
                 let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
                 let Ok(Job { batch, answer }) = job else { return };
                 // Nobody waits for it when the read has stopped.
-                let _ = answer.send(work_off(batch, options, gate, shared, &mut room));
+                let _ = answer.send(work_off(batch, gate, shared, &mut room));
             }
         };
         match Builder::new().name(format!("geojson-{started}")).spawn_scoped(scope, work) {
@@ -363,7 +363,7 @@ fn start_workers<'scope>(
     Ok(())
 }
 
-fn work_off(batch: Batch, options: &ReadOptions<'_>, gate: &Gate<'_>, shared: &Shared, room: &mut Room) -> Answer {
+fn work_off(batch: Batch, gate: &Gate<'_>, shared: &Shared, room: &mut Room) -> Answer {
     let mut shapes = Shapes::default();
     let mut rows = Vec::with_capacity(batch.cuts.len());
     for cut in batch.cuts {
@@ -373,7 +373,7 @@ fn work_off(batch: Batch, options: &ReadOptions<'_>, gate: &Gate<'_>, shared: &S
         rows.push(match cut {
             Cut::Row { number, slice, bare } => {
                 let bytes = &batch.bytes[slice];
-                let read = unharmed(number, || read_row(number, bytes, bare, options, gate, &mut shapes, room));
+                let read = unharmed(number, || read_row(number, bytes, bare, gate, &mut shapes, room));
                 match read.and_then(|read| read) {
                     Ok(judged) => Answered::Row(number, judged),
                     Err(rejection) => Answered::Bad(rejection),
@@ -391,7 +391,6 @@ fn read_row(
     number: u64,
     bytes: &[u8],
     bare: bool,
-    options: &ReadOptions<'_>,
     gate: &Gate<'_>,
     shapes: &mut Shapes,
     room: &mut Room,
@@ -399,10 +398,6 @@ fn read_row(
     let parsed =
         if bare { feature::parse_geometry(bytes, number) } else { feature::parse_quickly(bytes, number, room) };
     let Parsed { id, geometry, mut properties } = parsed?;
-    for (field, column) in &options.map {
-        if let Some(value) = properties.remove(column) {
-            properties.insert(field.clone(), value);
-        }
-    }
+    room.renaming.apply(&mut properties);
     Ok(gate.pass(Row { number, id, key: None, geometry, properties, bytes: bytes.len() }, shapes))
 }

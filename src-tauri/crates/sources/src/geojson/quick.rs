@@ -9,7 +9,7 @@ use super::feature::{Parsed, id_of};
 use super::number::{Number, number};
 use crate::file::stored;
 use geo_types::{Coord, Geometry};
-use model::{NamedRows, Properties, Value};
+use model::{NamedRows, Properties, Renaming, Value};
 use std::borrow::Cow;
 
 /// More positions than this are not kept room for.
@@ -20,6 +20,14 @@ const KEPT_POSITIONS: usize = 64 << 10;
 pub(super) struct Room {
     flat: Flat,
     rows: NamedRows,
+    /// The caller's names for attributes.
+    pub(super) renaming: Renaming,
+}
+
+impl Room {
+    pub(super) fn naming(map: &[(String, String)]) -> Self {
+        Self { renaming: Renaming::new(map), ..Self::default() }
+    }
 }
 
 /// Reads a Feature.
