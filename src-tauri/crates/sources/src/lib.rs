@@ -42,7 +42,7 @@ pub mod sensorthings;
 pub use archive::TileArchive;
 pub use events::ServerEvent;
 pub use file::{Continue, Format, OnError, Prepare, ReadError, ReadOptions, ReadSummary, read_file, sniff};
-pub use geojson::geometry_json;
+pub use geojson::{geometry_json, write_geometry};
 pub use net::{Backoff, Client, ClientOptions, FetchError, still};
 pub use ogc::Fetched;
 pub use out::{WriteError, WriteOptions, write_file};

@@ -5,6 +5,7 @@ mod data;
 mod doctor;
 mod output;
 mod practice;
+mod serve;
 mod watching;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -105,6 +106,8 @@ enum Command {
         #[arg(value_parser = LayerId::new)]
         layer: Option<LayerId>,
     },
+    /// Serve the home read-only to QGIS and other systems: OGC API – Features and vector tiles.
+    Serve(serve::ServeArgs),
     /// Run the practice data centre.
     Practice(practice::PracticeArgs),
     /// Check the machine, the home and the sources, and say what to do.
@@ -169,6 +172,7 @@ async fn run(cli: &Cli, out: &Output) -> Result<(), Failure> {
         Command::Sources => watching::sources(&open()?, out).await,
         Command::Sync { sources, watch } => watching::sync(&open()?, sources, *watch, out).await,
         Command::Live { layer } => watching::live(&*open()?, layer.as_ref(), out),
+        Command::Serve(args) => serve::run(&open()?, args, out).await,
         Command::Practice(args) => practice::run(&options(None), args, out).await,
         Command::Doctor => doctor::run(options(None), out).await,
     }
