@@ -374,3 +374,85 @@ fn ogrinfo_and_the_validator_accept_the_cache() {
         String::from_utf8_lossy(&output.stderr)
     );
 }
+
+/// A program that runs until it is told to stop.
+struct Serving(std::process::Child);
+
+impl Serving {
+    /// Starts `serve` on a free port; the address it says.
+    fn start(home: &Path, args: &[&str]) -> (Self, String) {
+        let mut command = Command::new(program());
+        command.args(["--json", "serve", "--listen", "127.0.0.1:0"]).args(args).arg("--home").arg(home);
+        let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.as_mut().unwrap()), &mut line).unwrap();
+        let told: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        (Self(child), told["url"].as_str().unwrap().to_owned())
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn what_serve_serves_another_home_takes_over() {
+    let (ours, theirs) = (home(), home());
+    let (mut serving, url) = Serving::start(ours.path(), &[]);
+    // What changes here after the start is what the other gets.
+    let file = ours.path().join("three.geojson");
+    std::fs::write(&file, r#"{"type":"FeatureCollection","features":[
+        {"type":"Feature","id":"s1","properties":{"name":"Một"},"geometry":{"type":"Point","coordinates":[106.1,11.1]}},
+        {"type":"Feature","id":"s2","properties":{"name":"Hai"},"geometry":{"type":"Point","coordinates":[106.2,11.1]}},
+        {"type":"Feature","id":"s3","properties":{"name":"Ba"},"geometry":{"type":"Point","coordinates":[106.3,11.1]}}]}"#).unwrap();
+    json(ours.path(), &["import", file.to_str().unwrap(), "--layer", "schools"]);
+    std::thread::sleep(std::time::Duration::from_secs(2));
+
+    let profile = theirs.path().join("profile/profile.toml");
+    let text = std::fs::read_to_string(&profile).unwrap();
+    // Internal layers are not served without a token.
+    let (before, cameras) = text.split_once("id = \"cameras\"").unwrap();
+    let cameras = cameras.replacen("feature_source = \"features\"\n", "", 1);
+    let text = format!("{before}id = \"cameras\"{cameras}").replacen("practice:/ogc", &url, 1);
+    std::fs::write(&profile, text).unwrap();
+    json(theirs.path(), &["sync", "features"]);
+    let layers = json(theirs.path(), &["layers"]);
+    let schools = layers.as_array().unwrap().iter().find(|layer| layer["id"] == "schools").unwrap();
+    assert_eq!((schools["features"].as_u64(), schools["source"].as_str()), (Some(3), Some("features")));
+
+    #[cfg(unix)]
+    {
+        let pid = serving.0.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert_eq!(serving.0.wait().unwrap().code(), Some(0), "SIGTERM ends it in good order");
+    }
+}
+
+#[test]
+fn serve_says_why_it_does_not_start() {
+    let home = home();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let refused = failure(home.path(), &["serve", "--listen", &address]);
+    assert_eq!(
+        (refused["code"].as_str(), refused["where"]["listen"].as_str()),
+        (Some("serve_listen"), Some(&*address))
+    );
+    let token = home.path().join("token");
+    let open = ["serve", "--listen", "127.0.0.1:0", "--token-file", token.to_str().unwrap()];
+    assert_eq!(failure(home.path(), &open)["code"], "serve_token_unreadable");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::write(&token, "0123456789abcdefghij\n").unwrap();
+        std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let refused = failure(home.path(), &open);
+        assert_eq!(refused["code"], "serve_token_open");
+        assert!(refused["message"].as_str().unwrap().contains("chmod 600"));
+    }
+    let cors = ["serve", "--listen", "127.0.0.1:0", "--cors", "*"];
+    assert_eq!(failure(home.path(), &cors)["code"], "serve_origin");
+}

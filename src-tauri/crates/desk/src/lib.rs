@@ -29,6 +29,7 @@ mod jobs;
 mod layers;
 mod packing;
 mod people;
+mod publish;
 mod queries;
 mod query;
 mod search;
@@ -48,6 +49,7 @@ pub use check::Finding;
 pub use export::ExportOptions;
 pub use home::{Home, HomeError, read_profile};
 pub use import::{ImportMode, ImportOptions, ImportSummary};
+pub use publish::{Audience, Crs, Form, PublishedLayer, Selection, TimeRange, text_of};
 pub use query::QueryAnswer;
 pub use state::{Clock, Desk, Options};
 pub use sync::Syncing;
@@ -55,4 +57,6 @@ pub use tiles::{MAX_TILE_ZOOM, TileAnswer, TileFigures};
 pub use words::failure;
 
 /// The words of the crates below that callers of the desk meet.
-pub use model::{BBox, LayerId, Role, Schema, Session, Timestamp};
+pub use model::{
+    BBox, Classification, Field, FieldType, GeometryKind, LayerId, Role, Schema, Session, Timestamp, Title,
+};

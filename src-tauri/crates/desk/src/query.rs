@@ -32,11 +32,14 @@ pub struct QueryAnswer {
     pub features: Vec<Json>,
 }
 
+/// The names that stand behind a live layer's own attributes.
+pub(crate) const LIVE_NAMES: [&str; 4] = ["freshness", "value", "level", "measured_at"];
+
 /// A feature with what it is now: live names stand behind the feature's own.
-struct Joined<'a> {
-    desk: &'a Desk,
-    layer: &'a Layer,
-    ordinal: u32,
+pub(crate) struct Joined<'a> {
+    pub desk: &'a Desk,
+    pub layer: &'a Layer,
+    pub ordinal: u32,
 }
 
 impl Row for Joined<'_> {
@@ -46,7 +49,7 @@ impl Row for Joined<'_> {
 
     fn value(&self, name: &str) -> Value {
         let own = self.layer.picture.value(self.ordinal, name);
-        if !own.is_null() || !matches!(name, "freshness" | "value" | "level" | "measured_at") {
+        if !own.is_null() || !LIVE_NAMES.contains(&name) {
             return own;
         }
         let Some(state) = self.desk.state_of(self.layer, self.ordinal) else { return Value::Null };
@@ -58,7 +61,7 @@ impl Row for Joined<'_> {
     }
 }
 
-fn live_json(state: &FeatureState, name: &str) -> Json {
+pub(crate) fn live_json(state: &FeatureState, name: &str) -> Json {
     match name {
         "freshness" => json!(state.freshness),
         "value" => json!(state.value),
@@ -95,7 +98,7 @@ impl Desk {
                     properties.insert("distance_m".into(), json!(distance_m));
                 }
                 if let Some(state) = self.state_of(&layer, ordinal) {
-                    for name in ["freshness", "value", "level", "measured_at"] {
+                    for name in LIVE_NAMES {
                         properties.insert(name.into(), live_json(&state, name));
                     }
                 }

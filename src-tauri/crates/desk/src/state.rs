@@ -274,7 +274,7 @@ impl Desk {
     }
 
     /// The last values before the program ended, so that a start without network shows them with their times.
-    fn restore_live(&self) -> Result<(), Failure> {
+    pub(crate) fn restore_live(&self) -> Result<(), Failure> {
         let since = self.now() - jiff::SignedDuration::from_hours(16);
         let latest = self.history.latest(None).map_err(|error| self.store_failure(&error))?;
         let mut live = self.live.lock();
@@ -418,6 +418,17 @@ impl Desk {
     /// A failure in the desk's language, for callers that check before they ask.
     pub fn fail<'a>(&self, code: &str, at: impl IntoIterator<Item = (&'a str, &'a str)>) -> Failure {
         self.failure(code, at)
+    }
+
+    /// A sentence of `assets/locale` in the desk's language.
+    pub fn sentence<'a>(&self, key: &str, values: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+        let values = values.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        words::sentence(self.language(), key, &values)
+    }
+
+    /// The same failure in another language.
+    pub fn in_language(&self, failure: &Failure, language: Language) -> Failure {
+        words::failure(language, &failure.code, failure.at.iter().map(|(name, value)| (name.as_str(), value.as_str())))
     }
 
     /// A failure in the desk's language.

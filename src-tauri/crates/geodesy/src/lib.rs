@@ -30,6 +30,7 @@ pub use guard::{AxisOrder, AxisVerdict, Extent, GridGuess, Vn2000Mixup, guard, g
 pub use local_plane::LocalPlane;
 pub use measure::{area_m2, distance_m, length_m};
 pub use transform::{
-    FromWgs84, GridCoord, ToWgs84, from_wgs84, is_known, transformer, vn2000_to_wgs84, wgs84_to_vn2000,
+    FromWgs84, GridCoord, ToWgs84, from_wgs84, is_known, is_latitude_first, transformer, vn2000_to_wgs84,
+    wgs84_to_vn2000,
 };
 pub use vn2000::{Vn2000, known_codes};

@@ -191,8 +191,26 @@ impl FromWgs84 {
     /// # Errors
     /// As [`FromWgs84::coord`].
     pub fn apply(&self, geometry: &mut Geometry<f64>) -> Result<(), GeodesyError> {
-        map_coords(geometry, &|c| self.coord(c))
+        self.apply_then(geometry, |c| c)
     }
+
+    /// As [`FromWgs84::apply`], with a last touch to every coordinate: axes exchanged, digits dropped.
+    ///
+    /// # Errors
+    /// As [`FromWgs84::coord`].
+    pub fn apply_then(
+        &self,
+        geometry: &mut Geometry<f64>,
+        touch: impl Fn(Coord<f64>) -> Coord<f64>,
+    ) -> Result<(), GeodesyError> {
+        map_coords(geometry, &|c| self.coord(c).map(&touch))
+    }
+}
+
+/// True where the EPSG register writes latitude before longitude. All its VN-2000 grids are easting before northing,
+/// whatever land papers call X and Y.
+pub fn is_latitude_first(epsg: u32) -> bool {
+    matches!(epsg, 4326 | 4756)
 }
 
 /// Within the part of a system where its formulas mean anything: a grid reaches 20° to both sides of its meridian,

@@ -44,7 +44,7 @@ pub use events::ServerEvent;
 pub use file::{
     Columns, Continue, Format, OnError, Prepare, ReadError, ReadOptions, ReadSummary, columns, read_file, sniff,
 };
-pub use geojson::geometry_json;
+pub use geojson::{geometry_json, write_geometry};
 pub use net::{Backoff, Client, ClientOptions, FetchError, still};
 pub use ogc::Fetched;
 pub use out::{WriteError, WriteOptions, write_file};

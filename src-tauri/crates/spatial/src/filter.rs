@@ -95,10 +95,42 @@ impl Filter {
         }
     }
 
+    /// The names that the filter looks at, each once, in order.
+    pub fn properties(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        names_of(&self.0, &mut names);
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// Whether a feature satisfies the filter. A comparison with a missing value is not satisfied, as in SQL; so is its
     /// negation.
     pub fn matches(&self, row: &impl Row) -> bool {
         truth(&self.0, row) == Some(true)
+    }
+}
+
+fn names_of<'a>(node: &'a Node, names: &mut Vec<&'a str>) {
+    let mut term = |term: &'a Term| {
+        let mut inner = term;
+        while let Term::CaseI(next) | Term::AccentI(next) = inner {
+            inner = next;
+        }
+        if let Term::Property(name) = inner {
+            names.push(name);
+        }
+    };
+    match node {
+        Node::And(a, b) | Node::Or(a, b) => {
+            names_of(a, names);
+            names_of(b, names);
+        }
+        Node::Not(a) => names_of(a, names),
+        Node::Compare(a, _, b) | Node::Like(a, b) => [a, b].into_iter().for_each(term),
+        Node::In(a, all) => std::iter::once(a).chain(all).for_each(term),
+        Node::Between(a, low, high) => [a, low, high].into_iter().for_each(term),
+        Node::IsNull(a) | Node::Bare(a) => term(a),
     }
 }
 
@@ -511,6 +543,13 @@ mod tests {
         ] {
             assert_eq!(Filter::parse(text).unwrap().matches(&school), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_filter_names_what_it_looks_at() {
+        let filter =
+            Filter::parse("casei(name) LIKE 'a%' AND (b IN (c, 1) OR NOT \"d e\" IS NULL) AND name <> 'x'").unwrap();
+        assert_eq!(filter.properties(), ["b", "c", "d e", "name"]);
     }
 
     #[test]

@@ -68,4 +68,5 @@ pub use moving::MovingIndex;
 pub use pack::Packer;
 pub use packed::{Found, PackedIndex};
 pub use picture::LayerPicture;
+pub use plane::meets_box;
 pub use tile::{BUFFER, EXTENT, MAX_ZOOM};

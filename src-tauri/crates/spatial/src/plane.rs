@@ -77,6 +77,21 @@ pub(crate) fn area_of_rings<'a>(mut rings: impl Iterator<Item = &'a [Coord<f64>]
     (exterior - holes).max(0.0) / 2.0
 }
 
+/// Whether a geometry and a box of the same plane have a point in common, edges included. For planes other than the
+/// picture's own, for example a projected grid: a picture asks its index ([`crate::LayerPicture::within_bbox`]).
+pub fn meets_box(geometry: &Geometry<f64>, b: &BBox) -> bool {
+    let mut meets = false;
+    parts(geometry, &mut |part| {
+        meets = meets
+            || match part {
+                Part::Point(c) => b.contains(c.x, c.y),
+                Part::Line(path) => path_meets_box(path, b),
+                Part::Polygon(polygon) => rings_meet_box(rings(polygon), b),
+            };
+    });
+    meets
+}
+
 /// Whether polygon and box have a point in common, edges included.
 pub(crate) fn rings_meet_box<'a>(rings: impl Iterator<Item = &'a [Coord<f64>]> + Clone, b: &BBox) -> bool {
     rings.clone().any(|ring| path_meets_box(ring, b)) || within_rings(rings, Coord { x: b.west, y: b.south })

@@ -126,6 +126,17 @@ impl History {
         run().map_err(|error| StoreError::sqlite(&self.path, "recording values", error))
     }
 
+    /// A number that changes when another connection or process has committed since the last call, and with this
+    /// history's own commits too.
+    ///
+    /// # Errors
+    /// As reading from the file gives.
+    pub fn data_version(&self) -> Result<i64, StoreError> {
+        lock(&self.reader)
+            .pragma_query_value(None, "data_version", |row| row.get(0))
+            .map_err(|error| StoreError::sqlite(&self.path, "reading the data version", error))
+    }
+
     /// The newest value of every series (of one layer), with the time it was received, by layer, feature, parameter.
     ///
     /// # Errors

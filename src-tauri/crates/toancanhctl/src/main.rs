@@ -6,6 +6,7 @@ mod doctor;
 mod output;
 mod practice;
 mod schema;
+mod serve;
 mod watching;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -108,6 +109,8 @@ enum Command {
     },
     /// Print the data standard of a kind as JSON Schema, or list the kinds.
     Schema { kind: Option<String> },
+    /// Serve the home read-only to QGIS and other systems: OGC API – Features and vector tiles.
+    Serve(serve::ServeArgs),
     /// Run the practice data centre.
     Practice(practice::PracticeArgs),
     /// Check the machine, the home and the sources, and say what to do.
@@ -173,6 +176,7 @@ async fn run(cli: &Cli, out: &Output) -> Result<(), Failure> {
         Command::Sync { sources, watch } => watching::sync(&open()?, sources, *watch, out).await,
         Command::Live { layer } => watching::live(&*open()?, layer.as_ref(), out),
         Command::Schema { kind } => schema::run(kind.as_deref(), language, out),
+        Command::Serve(args) => serve::run(&open()?, args, out).await,
         Command::Practice(args) => practice::run(&options(None), args, out).await,
         Command::Doctor => doctor::run(options(None), out).await,
     }

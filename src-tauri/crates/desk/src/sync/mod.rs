@@ -25,6 +25,9 @@ const TICK: Duration = Duration::from_millis(250);
 /// How often another process's changes to the cache are looked for.
 const WATCH: Duration = Duration::from_millis(500);
 
+/// How often another process's live values are looked for: reading them costs some milliseconds.
+const FOLLOW: Duration = Duration::from_secs(2);
+
 /// By source: what makes it ask before its period is over.
 type Wakers = Arc<HashMap<String, Arc<Notify>>>;
 
@@ -64,6 +67,14 @@ impl Desk {
         tasks.spawn(tick(self.clone()));
         tasks.spawn(watch(self.clone()));
         tasks.spawn(prune(self.clone()));
+        Syncing { tasks }
+    }
+
+    /// Takes up what other processes change in the home, and fetches nothing. Needs a tokio runtime.
+    pub fn start_following(self: &Arc<Self>) -> Syncing {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(watch(self.clone()));
+        tasks.spawn(follow_history(self.clone()));
         Syncing { tasks }
     }
 
@@ -221,6 +232,24 @@ async fn watch(desk: Arc<Desk>) {
                     told = true;
                 }
                 _ => {}
+            }
+        }
+    }
+}
+
+/// Takes up live values that another process keeps.
+async fn follow_history(desk: Arc<Desk>) {
+    let mut ticks = tokio::time::interval(FOLLOW);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut seen = desk.history().data_version().ok();
+    loop {
+        ticks.tick().await;
+        let now = desk.history().data_version().ok();
+        if now != seen {
+            let reading = desk.clone();
+            // A history that cannot be read now is read with the next look.
+            if let Ok(Ok(())) = tokio::task::spawn_blocking(move || reading.restore_live()).await {
+                seen = now;
             }
         }
     }

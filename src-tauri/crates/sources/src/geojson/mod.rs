@@ -14,7 +14,7 @@ mod write;
 
 pub(crate) use feature::parse;
 pub(crate) use write::GeoJsonWriter;
-pub use write::geometry_json;
+pub use write::{geometry_json, write_geometry};
 
 use crate::file::{Continue, FileCrs, Gate, ReadError, ReadOptions, Rows, rejection};
 use pipeline::Feeder;

@@ -74,6 +74,12 @@ pub fn geometry_json(shape: &Geometry<f64>) -> serde_json::Value {
     geometry(&mut bytes, shape).ok().and_then(|()| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 
+/// Appends a geometry as GeoJSON text, coordinates to the last digit.
+pub fn write_geometry(out: &mut Vec<u8>, shape: &Geometry<f64>) {
+    // Writing to memory does not fail.
+    let _ = geometry(out, shape);
+}
+
 fn geometry(out: &mut impl Write, shape: &Geometry<f64>) -> io::Result<()> {
     let kind = match shape {
         Geometry::Point(_) => "Point",
