@@ -31,6 +31,8 @@ pub struct Group {
 #[serde(rename_all = "kebab-case")]
 pub enum Protocol {
     OgcApiFeatures,
+    /// GeoJSON or a table, as a file over HTTP.
+    File,
     #[serde(rename = "sensorthings")]
     SensorThings,
 }
