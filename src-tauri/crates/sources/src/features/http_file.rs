@@ -23,8 +23,17 @@ impl FeatureService for HttpFile {
 async fn fetch(client: &Client, wanted: Wanted<'_>, progress: Progress<'_>) -> Result<Fetched, FetchError> {
     let url = address(&wanted)?;
     let mut transfer = Transfer::open(client, &url, wanted.staging, wanted.layer).await?;
-    let arrived = client.in_time(&url, transfer.run(wanted.validator)).await?;
-    let Arrived::Whole { path, stamp } = arrived else { return Ok(Fetched::NotModified) };
+    let (path, stamp) = match client.in_time(&url, transfer.run(wanted.validator)).await {
+        Ok(Arrived::Whole { path, stamp }) => (path, stamp),
+        Ok(Arrived::NotModified) => {
+            transfer.clear().await;
+            return Ok(Fetched::NotModified);
+        }
+        Err(error) => {
+            transfer.leave().await;
+            return Err(error);
+        }
+    };
     let mut options = ReadOptions::new(wanted.province);
     options.id_field = wanted.id_field.map(str::to_owned);
     // Parsing is work for a blocking thread; when the fetch is dropped meanwhile, it ends by itself.

@@ -4,10 +4,13 @@
 //! the same checks as those of a file. What a server may do wrong is settled here: limits, repeated pages, errors with
 //! status 200, axes in the other order.
 
+mod arcgis;
 mod http_file;
 mod ogc;
 mod pages;
 mod transfer;
+mod wfs;
+mod xml;
 
 use crate::net::{Client, FetchError};
 use model::{BBox, Feature, Protocol, ReadReport, Timestamp};
@@ -84,6 +87,8 @@ pub fn service(protocol: Protocol) -> Option<&'static dyn FeatureService> {
     match protocol {
         Protocol::OgcApiFeatures => Some(&ogc::OgcApiFeatures),
         Protocol::File => Some(&http_file::HttpFile),
+        Protocol::Wfs => Some(&wfs::Wfs),
+        Protocol::ArcGis => Some(&arcgis::ArcGis),
         Protocol::SensorThings => None,
     }
 }

@@ -54,6 +54,8 @@ pub(super) struct Transfer<'a> {
     client: &'a Client,
     url: &'a Url,
     part: PathBuf,
+    /// The part has the layer's own name, under which the next fetch finds it.
+    lasting: bool,
     file: tokio::fs::File,
     len_bytes: u64,
     note: Note,
@@ -66,7 +68,8 @@ impl<'a> Transfer<'a> {
         tokio::fs::create_dir_all(folder).await.map_err(|error| staging(folder, &error))?;
         let mut part = folder.join(format!("{layer}.part"));
         let mut file = open_part(&part)?;
-        if file.try_lock().is_err() {
+        let lasting = file.try_lock().is_ok();
+        if !lasting {
             // Another fetch of this layer is under way, here or in another process: both may finish.
             let other = OTHERS.fetch_add(1, Ordering::Relaxed);
             part = folder.join(format!("{layer}-{}-{other}.part", std::process::id()));
@@ -77,7 +80,7 @@ impl<'a> Transfer<'a> {
         let note: Note = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         let usable = note.url == url.as_str() && note.strong.is_some() && note.total_bytes != Some(len_bytes);
         let file = tokio::fs::File::from_std(file);
-        let mut transfer = Self { client, url, part, file, len_bytes, note };
+        let mut transfer = Self { client, url, part, lasting, file, len_bytes, note };
         if !usable {
             transfer.begin(Note::default()).await?;
         }
@@ -218,6 +221,13 @@ impl<'a> Transfer<'a> {
         tokio::fs::write(note_of(&self.part), text).await.map_err(|error| wrong(&error))?;
         self.note = note;
         Ok(())
+    }
+
+    /// Leaves the part to the next fetch, if that can find it.
+    pub(super) async fn leave(&mut self) {
+        if !self.lasting {
+            self.clear().await;
+        }
     }
 
     /// Takes away what lies here: it was read, or is of no use. What cannot be taken away is begun anew next time.
