@@ -104,6 +104,41 @@ async fn faults_cost_a_try_and_never_the_layer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_profile_says_by_which_protocol_a_layer_comes() {
+    let home = tempfile::tempdir().unwrap();
+    let centre = practice(home.path(), None).await;
+    let path = home.path().join("profile/profile.toml");
+    let profile = std::fs::read_to_string(&path).unwrap();
+    let (before, clinics) = profile.split_once("id = \"clinics\"").unwrap();
+    let clinics = clinics.replacen("feature_source = \"features\"", "feature_source = \"file\"", 1);
+    let source = |protocol: &str, id: &str, url: &str| {
+        format!(
+            "[[sources]]\nid = \"{id}\"\nprotocol = \"{protocol}\"\ntitle = {{ vi = \"a\", en = \"b\" }}\nurl = \"{url}\"\nevery = \"10m\"\n"
+        )
+    };
+    let file = source("file", "file", "practice:/ogc/collections/clinics/items?limit=1000");
+    std::fs::write(&path, format!("{before}id = \"clinics\"{clinics}\n{file}")).unwrap();
+    let desk = open(home.path(), &centre.base_url());
+    desk.sync_once(Some("file")).await.unwrap();
+    assert_eq!(desk.sync_once(Some("file")).await.unwrap().0, 0, "it came once, and stands");
+    let info = desk.layer_infos().into_iter().find(|info| info.id.as_str() == "clinics").unwrap();
+    assert_eq!(info.features, 214);
+    let left = std::fs::read_dir(home.path().join("staging")).unwrap().count();
+    assert_eq!(left, 0, "nothing stays of a transfer that is done");
+    drop(desk);
+    for (protocol, code) in [("wfs", "malformed"), ("arcgis", "no_collection")] {
+        let wrong = source(protocol, "file", "practice:/ogc");
+        std::fs::write(&path, format!("{before}id = \"clinics\"{clinics}\n{wrong}")).unwrap();
+        let desk = open(home.path(), &centre.base_url());
+        let failure = desk.sync_once(Some("file")).await.unwrap_err();
+        assert_eq!(failure.code, code, "{}", failure.message);
+        let info = desk.layer_infos().into_iter().find(|info| info.id.as_str() == "clinics").unwrap();
+        assert_eq!(info.features, 214, "{protocol}");
+    }
+    centre.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn last_values_are_there_after_a_start_without_network() {
     let home = tempfile::tempdir().unwrap();
     let centre = practice(home.path(), None).await;

@@ -73,6 +73,11 @@ impl Home {
         self.root.join("rejected")
     }
 
+    /// Where transfers that were cut wait for the rest.
+    pub fn staging_dir(&self) -> PathBuf {
+        self.root.join("staging")
+    }
+
     /// True when a profile was laid down here.
     pub fn exists(&self) -> bool {
         self.profile_dir().join("profile.toml").is_file()

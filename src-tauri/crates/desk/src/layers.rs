@@ -128,6 +128,8 @@ pub fn spec_of_stored(stored: &StoredLayer) -> LayerSpec {
         geometry: stored.schema.geometry,
         file: String::new(),
         feature_source: None,
+        collection: None,
+        id_field: None,
         live_source: None,
         interval: None,
         freshness: Span::seconds(365 * 86_400),

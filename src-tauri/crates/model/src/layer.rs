@@ -155,6 +155,12 @@ pub struct LayerSpec {
     pub file: String,
     #[serde(default)]
     pub feature_source: Option<String>,
+    /// What the source calls the layer, where that is not its id: a collection, a feature type, a file, a table.
+    #[serde(default)]
+    pub collection: Option<String>,
+    /// The source's property that holds the key, where the features' own ids are none that last.
+    #[serde(default)]
+    pub id_field: Option<String>,
     #[serde(default)]
     pub live_source: Option<String>,
     /// The agreed measuring interval of the live values.

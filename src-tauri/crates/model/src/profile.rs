@@ -31,6 +31,13 @@ pub struct Group {
 #[serde(rename_all = "kebab-case")]
 pub enum Protocol {
     OgcApiFeatures,
+    /// GeoJSON or a table, as a file over HTTP.
+    File,
+    /// OGC Web Feature Service 2.0 or 1.1.
+    Wfs,
+    /// A layer of an ArcGIS FeatureServer or MapServer.
+    #[serde(rename = "arcgis")]
+    ArcGis,
     #[serde(rename = "sensorthings")]
     SensorThings,
 }

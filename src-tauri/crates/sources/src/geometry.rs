@@ -2,6 +2,11 @@
 
 use geo_types::{Coord, Geometry, LineString};
 
+/// Changes the axes over.
+pub(crate) fn swap_axes(geometry: &mut Geometry<f64>) {
+    map_coords(geometry, &mut |c| Coord { x: c.y, y: c.x });
+}
+
 /// Puts `f(coordinate)` in place of every coordinate.
 pub(crate) fn map_coords(geometry: &mut Geometry<f64>, f: &mut impl FnMut(Coord<f64>) -> Coord<f64>) {
     fn line(line: &mut LineString<f64>, f: &mut impl FnMut(Coord<f64>) -> Coord<f64>) {

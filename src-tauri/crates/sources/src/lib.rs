@@ -3,8 +3,8 @@
 //! Flow of a file: [`sniff`] tells what it is by its bytes, [`columns`] what its rows are called by; [`read_file`] streams it row by row through one gate that
 //! checks positions, axes, coordinate system, keys and text, hands features in WGS84 to the caller and what it refuses
 //! into the report. [`write_file`] goes the other way.
-//! Flow of the network: a [`Client`] with timeouts and limits; [`ogc`] fetches collections, [`sensorthings`] values,
-//! [`events`] what changes, [`still`] pictures. Each call is one attempt: the caller waits by a [`Backoff`].
+//! Flow of the network: a [`Client`] with timeouts and limits; a [`FeatureService`] for each protocol fetches collections,
+//! [`sensorthings`] values, [`events`] what changes, [`still`] pictures. Each call is one attempt: the caller waits by a [`Backoff`].
 //!
 //! It does not know the cache, layers of a profile, what freshness means, or when the next sync is due. It does not
 //! repair shapes (that is `spatial`), and it trusts nothing that it reads: a bad row costs that row, a bad file an error
@@ -30,22 +30,22 @@ mod archive;
 mod crs;
 mod csv;
 pub mod events;
+mod features;
 mod file;
 mod geojson;
 mod geometry;
 mod geopackage;
 mod net;
-pub mod ogc;
 mod out;
 pub mod sensorthings;
 
 pub use archive::TileArchive;
 pub use events::ServerEvent;
+pub use features::{Collection, FeatureService, Fetched, Fetching, Progress, Wanted, service};
 pub use file::{
     Columns, Continue, Format, OnError, Prepare, ReadError, ReadOptions, ReadSummary, columns, read_file, sniff,
 };
 pub use geojson::{geometry_json, write_geometry};
 pub use net::{Backoff, Client, ClientOptions, FetchError, still};
-pub use ogc::Fetched;
 pub use out::{WriteError, WriteOptions, write_file};
 pub use url::Url;

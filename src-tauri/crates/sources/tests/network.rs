@@ -3,13 +3,12 @@
 
 mod common;
 
-use common::{collection, point};
+use common::{collection, features, fetch_collection, point};
 use model::{LayerId, SensorStatus, Timestamp};
 use practice::{Fault, Options, Practice};
 use sources::events::{ServerEvent, listen};
-use sources::ogc::{Collection, Fetched, fetch_collection};
 use sources::sensorthings::{Series, history, latest};
-use sources::{Client, ClientOptions, FetchError, Url, still};
+use sources::{Client, ClientOptions, FetchError, Fetched, Url, still};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -120,13 +119,6 @@ fn quick() -> Client {
     })
 }
 
-fn features(fetched: Result<Fetched, FetchError>) -> Collection {
-    match fetched.unwrap() {
-        Fetched::Features(collection) => collection,
-        Fetched::NotModified => panic!("not modified"),
-    }
-}
-
 #[tokio::test]
 async fn collection_comes_whole_and_only_when_it_changed() {
     let centre = centre().await;
@@ -140,7 +132,7 @@ async fn collection_comes_whole_and_only_when_it_changed() {
     assert_eq!(schools.features[2_344].id, "schools2344");
     assert!(schools.practice);
     assert_eq!(schools.as_of.unwrap().to_string(), "2026-11-01T00:00:00Z");
-    let etag = schools.etag.unwrap();
+    let etag = schools.validator.unwrap();
     assert!(matches!(centre.fetch(&client, "schools", Some(&etag)).await, Ok(Fetched::NotModified)));
     assert!(matches!(centre.fetch(&client, "schools", Some("\"other\"")).await, Ok(Fetched::Features(_))));
     let error = centre.fetch(&client, "nope", None).await.unwrap_err();
@@ -366,7 +358,7 @@ async fn lying_pages_are_malformed() {
         let root = liar(&answers).await;
         let result = fetch_collection(&client, &root, "c", None, &mut |_, _| {}).await;
         let got = match &result {
-            Ok(Fetched::Features(all)) if all.etag.is_none() && wanted.contains("tag") => "ok without a tag",
+            Ok(Fetched::Features(all)) if all.validator.is_none() && wanted.contains("tag") => "ok without a tag",
             Ok(_) => "ok",
             Err(error) => error.code(),
         };

@@ -1,10 +1,10 @@
-//! Features by OGC API – Features: fetched by period, replaced whole, left alone where a person imported better ones.
+//! Features, whatever protocol brings them: fetched by period, replaced whole, left alone where a person imported better ones.
 
 use super::seed_of;
 use crate::Desk;
 use crate::api::{Event, Failure};
 use model::{LayerId, LayerSpec, Provenance, SourceSpec};
-use sources::{Backoff, FetchError, Fetched, Url};
+use sources::{Backoff, FetchError, Fetched, Url, Wanted};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -137,11 +137,22 @@ async fn fetch(desk: &Arc<Desk>, source: &SourceSpec, only: &[LayerId]) -> Round
 }
 
 async fn fetch_layer(desk: &Arc<Desk>, source: &SourceSpec, root: &Url, spec: &LayerSpec) -> Result<bool, Trouble> {
+    let Some(service) = sources::service(source.protocol) else { return Ok(false) };
     // A tag belongs to what this source delivered; content of the profile is compared once.
     let held = desk.layers().get(&spec.id).and_then(|layer| layer.stored.as_ref()?.etag.clone());
-    let mut progress = |_, _| ();
-    let fetched = sources::ogc::fetch_collection(&desk.client, root, spec.id.as_str(), held.as_deref(), &mut progress);
-    let Fetched::Features(fetched) = fetched.await? else { return Ok(false) };
+    let staging = desk.home().staging_dir();
+    let wanted = Wanted {
+        root,
+        layer: spec.id.as_str(),
+        collection: spec.collection.as_deref(),
+        id_field: spec.id_field.as_deref(),
+        validator: held.as_deref(),
+        province: desk.profile().bbox.into(),
+        staging: &staging,
+    };
+    let Fetched::Features(fetched) = service.fetch(&desk.client, wanted, &mut |_, _| ()).await? else {
+        return Ok(false);
+    };
     let now = desk.now();
     let provenance = Provenance {
         source: source.id.clone(),
@@ -178,7 +189,7 @@ async fn fetch_layer(desk: &Arc<Desk>, source: &SourceSpec, root: &Url, spec: &L
             ];
             taking.tell(&Event::Notice { failure: taking.failure("rows_dropped", at), serious: false });
         } else {
-            taking.keep_etag(&spec.id, fetched.etag.as_deref())?;
+            taking.keep_etag(&spec.id, fetched.validator.as_deref())?;
         }
         Ok(taken.changed)
     })

@@ -54,13 +54,13 @@ impl Desk {
                 continue;
             }
             match source.protocol {
-                Protocol::OgcApiFeatures => {
-                    let waker = wakers.get(&source.id).cloned().unwrap_or_default();
-                    tasks.spawn(features::run(self.clone(), source.clone(), waker));
-                }
                 Protocol::SensorThings => {
                     tasks.spawn(stations::run(self.clone(), source.clone(), wakers.clone()));
                     tasks.spawn(filling::run(self.clone(), source.clone()));
+                }
+                _ => {
+                    let waker = wakers.get(&source.id).cloned().unwrap_or_default();
+                    tasks.spawn(features::run(self.clone(), source.clone(), waker));
                 }
             }
         }
@@ -95,8 +95,8 @@ impl Desk {
                 continue;
             }
             let outcome = match spec.protocol {
-                Protocol::OgcApiFeatures => features::once(self, &spec).await.map(|changed| layers += changed),
                 Protocol::SensorThings => stations::once(self, &spec).await.map(|count| observations += count),
+                _ => features::once(self, &spec).await.map(|changed| layers += changed),
             };
             if let Err(failure) = outcome {
                 first_failure.get_or_insert(failure);

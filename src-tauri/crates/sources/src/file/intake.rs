@@ -5,7 +5,7 @@ use super::claims::{Claims, KeyMaker};
 use super::fields::{Fields, Shapes};
 use super::gate::{Gate, Judged, Passed, Prepared, Settled};
 use super::ids::Ids;
-use super::place::{Placer, Whereabouts};
+use super::place::{Placer, Trace, Whereabouts};
 use super::{Format, OnError, ReadError, ReadOptions, ReadSummary, rejection};
 use geo_types::Geometry;
 use model::{Feature, GeometryKind, Properties, ReadReport, Rejection};
@@ -247,31 +247,46 @@ fn duplicate(id: &str, first: u64, number: u64) -> Rejection {
     rejection(number, "id", id, "duplicate_id", reason)
 }
 
-/// The checks of a row without a file around it, for what comes over the network: WGS84, no province, ids of its own.
+/// The checks of a row without a file around it, for what comes over the network.
 pub(crate) struct RowCheck {
     ids: Ids,
+    id_field: String,
     keys: KeyMaker,
     claims: Claims,
-    to: geodesy::ToWgs84,
+    placer: Placer,
+    whereabouts: Whereabouts,
 }
 
 impl RowCheck {
-    pub(crate) fn new(head: &[Row]) -> Result<Self, geodesy::GeodesyError> {
-        let everywhere = model::BBox { west: -180.0, south: -90.0, east: 180.0, north: 90.0 };
-        let ids = Ids::choose(&ReadOptions::new(everywhere), head);
+    /// `head` are all rows or the first of them: by them axes and keys are judged. Of the options only system, province
+    /// and key count; without a system it is WGS84.
+    pub(crate) fn new(head: &[Row], options: &ReadOptions<'_>) -> Result<Self, geodesy::GeodesyError> {
+        let mut placer = Placer::of(options.crs.unwrap_or(4326), options.province)?;
+        placer.swapped = !head.is_empty() && head.iter().all(|row| placer.is_swapped(&row.geometry));
+        let ids = Ids::choose(options, head);
+        let id_field = options.id_field.clone().unwrap_or_else(|| "id".into());
         let keys = KeyMaker::default();
-        Ok(Self { ids, claims: Claims::new(keys.clone()), keys, to: geodesy::transformer(4326)? })
+        let claims = Claims::new(keys.clone());
+        Ok(Self { ids, id_field, claims, keys, placer, whereabouts: Whereabouts::default() })
     }
 
     pub(crate) fn pass(&mut self, mut row: Row) -> Result<Feature, Rejection> {
         let number = row.number;
-        self.to.apply(&mut row.geometry).map_err(|error| {
-            rejection(number, "geometry", &error.to_string(), "coordinate_range", error.to_string())
-        })?;
-        let id = self.ids.take(&mut row).unwrap_or_else(|| number.to_string());
+        let mut trace = Trace::default();
+        let placed = self.placer.place(&mut row.geometry, &mut trace);
+        self.whereabouts.add(&trace);
+        placed.map_err(|wrong| rejection(number, "geometry", &wrong.value, wrong.code, wrong.reason))?;
+        let Some(id) = self.ids.take(&mut row) else {
+            return Err(rejection(number, &self.id_field, "", "id_missing", "the row has no key"));
+        };
         if let Err(first) = self.claims.claim(self.keys.key(&id), number) {
             return Err(duplicate(&id, first, number));
         }
         Ok(Feature { id, geometry: row.geometry, properties: row.properties })
+    }
+
+    /// Sentences about all rows that passed.
+    pub(crate) fn warnings(&self, accepted: u64) -> Vec<String> {
+        self.placer.warnings(&self.whereabouts, accepted)
     }
 }

@@ -61,13 +61,6 @@ impl Placer {
         crs: Option<&FileCrs>,
         head: &[Row],
     ) -> Result<Self, ReadError> {
-        let p = options.province;
-        let wide = BBox {
-            west: p.west - MARGIN_DEG,
-            south: p.south - MARGIN_DEG,
-            east: p.east + MARGIN_DEG,
-            north: p.north + MARGIN_DEG,
-        };
         let stated = match (options.crs, crs) {
             (Some(epsg), _) => Some(epsg),
             (None, Some(FileCrs::Epsg(epsg))) => Some(*epsg),
@@ -81,14 +74,24 @@ impl Placer {
             (None, None) => None,
         };
         let epsg = stated.unwrap_or(4326);
-        let to = geodesy::transformer(epsg).map_err(|error| ReadError::CrsUnsupported {
+        let placer = Self::of(epsg, options.province).map_err(|error| ReadError::CrsUnsupported {
             path: path.to_path_buf(),
             epsg,
             reason: error.to_string(),
         })?;
-        let placer = Self { epsg, swapped: false, to, province: p, around: wide };
         placer.check_unit(path, options, stated, head)?;
         Ok(placer)
+    }
+
+    /// A known system, taken at its word; east before north.
+    pub(super) fn of(epsg: u32, province: BBox) -> Result<Self, geodesy::GeodesyError> {
+        let around = BBox {
+            west: province.west - MARGIN_DEG,
+            south: province.south - MARGIN_DEG,
+            east: province.east + MARGIN_DEG,
+            north: province.north + MARGIN_DEG,
+        };
+        Ok(Self { epsg, swapped: false, to: geodesy::transformer(epsg)?, province, around })
     }
 
     /// Degrees in a grid, or metres in degrees, are one mistake of the whole file and not of each row.
@@ -159,7 +162,7 @@ impl Placer {
             });
         }
         if self.swapped {
-            swap_axes(geometry);
+            crate::geometry::swap_axes(geometry);
         }
         let raw = geometry_bbox(geometry);
         // The usual case needs no more than this one look.
@@ -245,10 +248,6 @@ fn fits(head: &[Row], province: BBox) -> Vec<u32> {
 fn offending(raw: BBox) -> String {
     let worst = [raw.west, raw.east].into_iter().find(|x| x.abs() > 180.0);
     worst.or_else(|| [raw.south, raw.north].into_iter().find(|y| y.abs() > 90.0)).unwrap_or(raw.west).to_string()
-}
-
-pub(super) fn swap_axes(geometry: &mut Geometry<f64>) {
-    crate::geometry::map_coords(geometry, &mut |c| Coord { x: c.y, y: c.x });
 }
 
 fn not_finite(geometry: &Geometry<f64>) -> Option<Coord<f64>> {

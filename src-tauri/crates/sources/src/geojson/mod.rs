@@ -12,7 +12,7 @@ mod quick;
 mod scan;
 mod write;
 
-pub(crate) use feature::parse;
+pub(crate) use feature::{Parsed, parse};
 pub(crate) use write::GeoJsonWriter;
 pub use write::{geometry_json, write_geometry};
 

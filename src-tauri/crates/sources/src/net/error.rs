@@ -2,6 +2,12 @@
 
 use std::error::Error;
 use std::io;
+use std::path::PathBuf;
+
+/// Whether a status is one of those that mend themselves.
+fn passes(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429) || (500..600).contains(&status)
+}
 
 /// A fetch that brought nothing. Every variant names the host or the address.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -37,11 +43,30 @@ pub enum FetchError {
     /// The server ended an event stream in order.
     #[error("{host} ended the stream")]
     Ended { host: String },
+    /// The service answered, in its own words, that it will not: an OGC exception report, an ArcGIS error body.
+    #[error("{host} refuses: {reason} ({code})")]
+    Service { host: String, code: String, reason: String },
+    /// The service does not offer what the layer is to be fetched from.
+    #[error("{host} has no {collection:?}; it offers {}", named(offers))]
+    NoCollection { host: String, collection: String, offers: Vec<String> },
+    /// What came could not be set down on this machine.
+    #[error("{}: {reason}", path.display())]
+    Staging { path: PathBuf, reason: String },
     /// The data changed between two pages.
     #[error("{url}: the data changed while it was being read")]
     Changed { url: String },
     #[error("cancelled")]
     Cancelled,
+}
+
+/// The first of many names.
+fn named(offers: &[String]) -> String {
+    let shown: Vec<&str> = offers.iter().take(20).map(String::as_str).collect();
+    match (shown.len(), offers.len()) {
+        (0, _) => "nothing".into(),
+        (shown_count, all) if shown_count < all => format!("{}, …", shown.join(", ")),
+        _ => shown.join(", "),
+    }
 }
 
 impl FetchError {
@@ -61,6 +86,9 @@ impl FetchError {
             Self::TooLarge { .. } => "too_large",
             Self::Silent { .. } => "silent",
             Self::Ended { .. } => "ended",
+            Self::Service { .. } => "service_refuses",
+            Self::NoCollection { .. } => "no_collection",
+            Self::Staging { .. } => "staging",
             Self::Changed { .. } => "changed",
             Self::Cancelled => "cancelled",
         }
@@ -70,9 +98,12 @@ impl FetchError {
     pub fn retryable(&self) -> bool {
         match self {
             Self::BadAddress { .. } | Self::TooLarge { .. } | Self::Malformed { .. } | Self::Cancelled => false,
+            Self::NoCollection { .. } => false,
+            // ArcGIS has the numbers of HTTP; the words of OGC do not tell what passes.
+            Self::Service { code, .. } => code.parse().is_ok_and(passes),
             // Certificates are mended by people, but also by clocks that are set right.
             Self::Tls { .. } => false,
-            Self::Status { status, .. } => matches!(status, 408 | 425 | 429) || *status >= 500,
+            Self::Status { status, .. } => passes(*status),
             Self::Refused { .. }
             | Self::Dns { .. }
             | Self::Unreachable { .. }
@@ -81,6 +112,7 @@ impl FetchError {
             | Self::Truncated { .. }
             | Self::Silent { .. }
             | Self::Ended { .. }
+            | Self::Staging { .. }
             | Self::Changed { .. } => true,
         }
     }
@@ -95,6 +127,9 @@ impl FetchError {
             | Self::TooLarge { .. }
             | Self::Silent { .. }
             | Self::Ended { .. }
+            | Self::Service { .. }
+            | Self::NoCollection { .. }
+            | Self::Staging { .. }
             | Self::Changed { .. } => true,
             Self::BadAddress { .. }
             | Self::Refused { .. }

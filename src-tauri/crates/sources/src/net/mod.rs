@@ -6,7 +6,9 @@ mod error;
 pub use backoff::Backoff;
 pub use error::FetchError;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER,
+};
 use reqwest::{Response, StatusCode};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -20,8 +22,12 @@ pub struct ClientOptions {
     pub idle_timeout: Duration,
     /// Longest silence on an event stream.
     pub silence: Duration,
+    /// Longest time for one whole answer, however steadily it drips.
+    pub answer_timeout: Duration,
     /// Largest body, unpacked.
     pub body_limit_bytes: u64,
+    /// Largest collection: all its pages together.
+    pub collection_limit_bytes: u64,
 }
 
 impl Default for ClientOptions {
@@ -30,7 +36,9 @@ impl Default for ClientOptions {
             connect_timeout: Duration::from_secs(3),
             idle_timeout: Duration::from_secs(10),
             silence: Duration::from_secs(3),
+            answer_timeout: Duration::from_secs(300),
             body_limit_bytes: 256 << 20,
+            collection_limit_bytes: 512 << 20,
         }
     }
 }
@@ -45,19 +53,27 @@ pub struct Client {
 
 type MadeOnce = OnceLock<Result<reqwest::Client, String>>;
 
+/// One for each [`Route`].
 #[derive(Debug, Default)]
-struct Made {
-    outside: MadeOnce,
-    /// For this machine: a proxy from the environment would not find the practice data centre.
-    loopback: MadeOnce,
+struct Made([MadeOnce; 4]);
+
+#[derive(Clone, Copy)]
+struct Route {
+    /// To this machine: a proxy from the environment would not find the practice data centre.
+    loopback: bool,
+    /// Bodies come as they are packed for the way: a transfer that was cut goes on at a byte of those.
+    packed: bool,
 }
 
 /// A body with what matters of its headers.
 pub(crate) struct Body {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) etag: Option<String>,
+    /// What the next request may ask with whether it still stands: the ETag, or where there is none Last-Modified.
+    pub(crate) validator: Option<String>,
     pub(crate) last_modified: Option<model::Timestamp>,
     pub(crate) content_type: String,
+    /// The system of the coordinates (OGC 18-058r1, Part 2).
+    pub(crate) content_crs: Option<String>,
 }
 
 pub(crate) enum Answer {
@@ -78,30 +94,41 @@ impl Client {
 
     /// # Errors
     /// [`FetchError::Tls`] when the system's TLS library cannot be set up.
-    fn client_for(&self, url: &Url) -> Result<&reqwest::Client, FetchError> {
-        let builder = || {
-            reqwest::Client::builder()
+    fn client_for(&self, url: &Url, route: Route) -> Result<&reqwest::Client, FetchError> {
+        let build = || {
+            let builder = reqwest::Client::builder()
                 .user_agent("Toan-Canh/0.1")
                 .connect_timeout(self.options.connect_timeout)
                 .read_timeout(self.options.idle_timeout)
                 .redirect(stay_on_the_server())
-                .gzip(true)
+                .gzip(!route.packed);
+            let builder = if route.loopback { builder.no_proxy() } else { builder };
+            builder.build().map_err(|error| error.to_string())
         };
-        let build = |builder: reqwest::ClientBuilder| builder.build().map_err(|error| error.to_string());
-        let made = if is_loopback(url) {
-            self.made.loopback.get_or_init(|| build(builder().no_proxy()))
-        } else {
-            self.made.outside.get_or_init(|| build(builder()))
-        };
+        let made = &self.made.0[usize::from(route.loopback) + 2 * usize::from(route.packed)];
+        let made = made.get_or_init(build);
         made.as_ref().map_err(|reason| FetchError::Tls { host: host_of(url), reason: reason.clone() })
     }
 
     /// Sends a GET; success statuses only.
     pub(crate) async fn open(&self, url: &Url, headers: &[(HeaderName, String)]) -> Result<Response, FetchError> {
+        self.send(url, headers, false).await
+    }
+
+    /// As [`Client::open`], but the body stays packed as it comes.
+    pub(crate) async fn open_packed(
+        &self,
+        url: &Url,
+        headers: &[(HeaderName, String)],
+    ) -> Result<Response, FetchError> {
+        self.send(url, headers, true).await
+    }
+
+    async fn send(&self, url: &Url, headers: &[(HeaderName, String)], packed: bool) -> Result<Response, FetchError> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(FetchError::BadAddress { url: url.to_string(), reason: "it is neither http nor https".into() });
         }
-        let mut request = self.client_for(url)?.get(url.clone());
+        let mut request = self.client_for(url, Route { loopback: is_loopback(url), packed })?.get(url.clone());
         for (name, value) in headers {
             request = request.header(name, value);
         }
@@ -115,20 +142,37 @@ impl Client {
         Err(FetchError::Status { host, status: status.as_u16(), retry_after_secs })
     }
 
-    /// Gets a whole body within the limit.
-    pub(crate) async fn get(&self, url: &Url, accept: &str, etag: Option<&str>) -> Result<Answer, FetchError> {
+    /// Gets a whole body within the limits, or word that what `validator` stands for is still the newest.
+    pub(crate) async fn get(&self, url: &Url, accept: &str, validator: Option<&str>) -> Result<Answer, FetchError> {
+        self.in_time(url, self.get_whole(url, accept, validator)).await
+    }
+
+    /// Ends what takes longer than a whole answer may.
+    pub(crate) async fn in_time<T>(
+        &self,
+        url: &Url,
+        work: impl Future<Output = Result<T, FetchError>>,
+    ) -> Result<T, FetchError> {
+        let limit = self.options.answer_timeout;
+        tokio::time::timeout(limit, work)
+            .await
+            .unwrap_or_else(|_| Err(FetchError::Timeout { host: host_of(url), secs: limit.as_secs(), answered: true }))
+    }
+
+    async fn get_whole(&self, url: &Url, accept: &str, validator: Option<&str>) -> Result<Answer, FetchError> {
         let mut headers = vec![(ACCEPT, accept.to_owned())];
-        headers.extend(etag.map(|etag| (IF_NONE_MATCH, etag.to_owned())));
+        headers.extend(validator.map(condition));
         let mut response = self.open(url, &headers).await?;
         if response.status() == StatusCode::NOT_MODIFIED {
             return Ok(Answer::NotModified);
         }
-        let text = |name: HeaderName| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let text = |name: &str| text_of(response.headers(), name);
         let mut body = Body {
             bytes: Vec::new(),
-            etag: text(ETAG),
-            last_modified: text(LAST_MODIFIED).and_then(|date| http_date(&date)),
-            content_type: text(CONTENT_TYPE).unwrap_or_default(),
+            validator: validator_of(response.headers()),
+            last_modified: text(LAST_MODIFIED.as_str()).and_then(|date| http_date(&date)),
+            content_type: text(CONTENT_TYPE.as_str()).unwrap_or_default(),
+            content_crs: text("content-crs"),
         };
         let host = host_of(url);
         let limit_bytes = self.options.body_limit_bytes;
@@ -191,6 +235,22 @@ fn same_server(from: &Url, to: &Url) -> bool {
     from.host_str() == to.host_str() && (same || upgrade)
 }
 
+pub(crate) fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+/// What a later request may ask with: the ETag, or where there is none Last-Modified.
+pub(crate) fn validator_of(headers: &HeaderMap) -> Option<String> {
+    text_of(headers, ETAG.as_str())
+        .or_else(|| text_of(headers, LAST_MODIFIED.as_str()).filter(|date| http_date(date).is_some()))
+}
+
+/// The condition that a validator makes: a date looks like no ETag.
+pub(crate) fn condition(validator: &str) -> (HeaderName, String) {
+    let name = if http_date(validator).is_some() { IF_MODIFIED_SINCE } else { IF_NONE_MATCH };
+    (name, validator.to_owned())
+}
+
 /// Host and, where it is not the usual one, port.
 pub(crate) fn host_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
@@ -245,7 +305,7 @@ fn retry_after(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// `Mon, 23 Nov 2026 14:00:00 GMT` (RFC 9110, section 5.6.7).
-fn http_date(text: &str) -> Option<model::Timestamp> {
+pub(crate) fn http_date(text: &str) -> Option<model::Timestamp> {
     let civil = jiff::civil::DateTime::strptime("%a, %d %b %Y %H:%M:%S GMT", text.trim()).ok()?;
     jiff::tz::TimeZone::UTC.to_timestamp(civil).ok()
 }

@@ -1,8 +1,13 @@
 //! Shared by the tests: files in a temporary folder, read back in one call.
 #![allow(dead_code, clippy::unwrap_used)]
 
-use model::{BBox, Feature};
-use sources::{Continue, ReadError, ReadOptions, ReadSummary, read_file};
+pub mod server;
+
+use model::{BBox, Feature, Protocol};
+use sources::{
+    Client, Collection, Continue, FetchError, Fetched, Progress, ReadError, ReadOptions, ReadSummary, Url, Wanted,
+    read_file, service,
+};
 use std::path::{Path, PathBuf};
 
 pub const PROVINCE: BBox = BBox { west: 105.45, south: 10.35, east: 106.90, north: 11.80 };
@@ -64,6 +69,29 @@ pub fn point(id: &str, lon: impl std::fmt::Display, lat: impl std::fmt::Display)
 
 pub fn collection(features: &[String]) -> String {
     format!(r#"{{"type":"FeatureCollection","features":[{}]}}"#, features.join(",\n"))
+}
+
+/// The whole layer, by its id.
+pub fn wanted<'a>(root: &'a Url, layer: &'a str, staging: &'a Path) -> Wanted<'a> {
+    Wanted { root, layer, collection: None, id_field: None, validator: None, province: PROVINCE, staging }
+}
+
+pub async fn fetch_collection(
+    client: &Client,
+    root: &Url,
+    layer: &str,
+    validator: Option<&str>,
+    progress: Progress<'_>,
+) -> Result<Fetched, FetchError> {
+    let wanted = Wanted { validator, ..wanted(root, layer, Path::new("/nowhere")) };
+    service(Protocol::OgcApiFeatures).unwrap().fetch(client, wanted, progress).await
+}
+
+pub fn features(fetched: Result<Fetched, FetchError>) -> Collection {
+    match fetched.unwrap() {
+        Fetched::Features(collection) => collection,
+        Fetched::NotModified => panic!("not modified"),
+    }
 }
 
 /// Peak memory of this process in megabytes.

@@ -1,0 +1,98 @@
+//! Features from other systems: one module a protocol, one way to ask.
+//!
+//! Every [`FeatureService`] fetches one collection whole, in one attempt, and hands over features in WGS84 that passed
+//! the same checks as those of a file. What a server may do wrong is settled here: limits, repeated pages, errors with
+//! status 200, axes in the other order.
+
+mod arcgis;
+mod http_file;
+mod ogc;
+mod pages;
+mod transfer;
+mod wfs;
+mod xml;
+
+use crate::net::{Client, FetchError};
+use model::{BBox, Feature, Protocol, ReadReport, Timestamp};
+use std::fmt;
+use std::path::Path;
+use std::pin::Pin;
+use url::Url;
+
+/// What is to be fetched.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The service's root, by the profile.
+    pub root: &'a Url,
+    /// The layer's id: the collection's name, unless that is given.
+    pub layer: &'a str,
+    /// What the source calls the layer.
+    pub collection: Option<&'a str>,
+    /// The property that holds the key; without it the feature's own id, then `id`, `code`, `fid`.
+    pub id_field: Option<&'a str>,
+    /// [`Collection::validator`] of what is held.
+    pub validator: Option<&'a str>,
+    /// In degrees, for the guard against mixed-up axes.
+    pub province: BBox,
+    /// A folder for transfers that are cut, made when it is needed. Another fetch of the same layer goes on from there.
+    pub staging: &'a Path,
+}
+
+impl Wanted<'_> {
+    fn name(&self) -> &str {
+        self.collection.unwrap_or(self.layer)
+    }
+}
+
+/// What a collection had to say.
+#[derive(Debug)]
+pub enum Fetched {
+    /// What the validator stands for is still the newest.
+    NotModified,
+    Features(Collection),
+}
+
+/// A collection as fetched. Bad features are in the report, with their place in the collection as row.
+#[derive(Debug)]
+pub struct Collection {
+    pub features: Vec<Feature>,
+    /// For the next fetch: an ETag, an HTTP date or another word of the server for this state of the whole; `None` when
+    /// it gives none.
+    pub validator: Option<String>,
+    /// The moment the data describes, by the server's word.
+    pub as_of: Option<Timestamp>,
+    /// The server says of itself that its data is practice data.
+    pub practice: bool,
+    pub report: ReadReport,
+}
+
+/// Gets features done and, where the server tells, in all.
+pub type Progress<'a> = &'a mut (dyn FnMut(u64, Option<u64>) + Send);
+
+/// A fetch under way. Dropping it cancels.
+pub type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send + 'a>>;
+
+/// A protocol that features come by.
+pub trait FeatureService: fmt::Debug + Send + Sync {
+    /// Fetches all features of a collection. Only the host of `wanted.root` is asked.
+    ///
+    /// # Errors
+    /// [`FetchError`], which names host or address. Nothing of what came is handed over then: pages that repeat, or do not
+    /// add up to the announced number, are `malformed`; data that changed between two pages is `changed`.
+    fn fetch<'a>(&'a self, client: &'a Client, wanted: Wanted<'a>, progress: Progress<'a>) -> Fetching<'a>;
+}
+
+/// The service of a protocol; `None` for one that brings no features.
+pub fn service(protocol: Protocol) -> Option<&'static dyn FeatureService> {
+    match protocol {
+        Protocol::OgcApiFeatures => Some(&ogc::OgcApiFeatures),
+        Protocol::File => Some(&http_file::HttpFile),
+        Protocol::Wfs => Some(&wfs::Wfs),
+        Protocol::ArcGis => Some(&arcgis::ArcGis),
+        Protocol::SensorThings => None,
+    }
+}
+
+fn malformed(url: &Url, what: impl Into<String>) -> FetchError {
+    FetchError::Malformed { url: url.to_string(), what: what.into() }
+}

@@ -1,0 +1,194 @@
+//! OGC API – Features, Part 1 (OGC 17-069r4) and of Part 2 (OGC 18-058r1) the name of the system: a whole collection,
+//! page by page.
+//!
+//! Nothing is asked for that a server might ignore: no box, no time, no filter. `limit` is a wish that it may cap.
+
+use super::pages::{Pages, print_of};
+use super::{Collection, FeatureService, Fetched, Fetching, Progress, Wanted, malformed};
+use crate::geometry::swap_axes;
+use crate::net::{Answer, Body, Client, FetchError, follow, host_of, under};
+use model::Timestamp;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::collections::HashSet;
+use url::Url;
+
+/// The protocol.
+#[derive(Debug)]
+pub(super) struct OgcApiFeatures;
+
+impl FeatureService for OgcApiFeatures {
+    fn fetch<'a>(&'a self, client: &'a Client, wanted: Wanted<'a>, progress: Progress<'a>) -> Fetching<'a> {
+        Box::pin(fetch(client, wanted, progress))
+    }
+}
+
+const ACCEPT: &str = "application/geo+json, application/json";
+const PAGE: &str = "1000";
+
+async fn fetch(client: &Client, wanted: Wanted<'_>, progress: Progress<'_>) -> Result<Fetched, FetchError> {
+    let plain = under(wanted.root, &["collections", wanted.name(), "items"])?;
+    let mut first = plain.clone();
+    first.query_pairs_mut().append_pair("limit", PAGE);
+    let mut walk = Walk {
+        pages: Pages::new(client, wanted.root),
+        seen: HashSet::new(),
+        validators: Vec::new(),
+        last_modified: None,
+    };
+    let mut url = first.clone();
+    let mut asked = wanted.validator;
+    loop {
+        let answer = match client.get(&url, ACCEPT, asked).await {
+            // A server may refuse a limit beyond its own instead of capping it.
+            Err(FetchError::Status { status: 400, .. }) if walk.pages.count() == 0 && url != plain => {
+                first.clone_from(&plain);
+                url.clone_from(&plain);
+                continue;
+            }
+            answer => answer?,
+        };
+        let body = match answer {
+            Answer::NotModified if asked.is_some() => return Ok(Fetched::NotModified),
+            Answer::NotModified => {
+                return Err(malformed(&url, "304 was answered without being asked for"));
+            }
+            Answer::Body(body) => body,
+        };
+        asked = None;
+        let next = walk.page(&url, body)?;
+        progress(walk.pages.received, walk.pages.announced);
+        match next {
+            Some(next) => url = next,
+            None => break,
+        }
+    }
+    let validator = walk.settle(client, &first).await?;
+    let about = about(client, &wanted).await;
+    let collection = walk.pages.finish(&first, &wanted)?;
+    let as_of = about.as_of.as_deref().and_then(moment).or(walk.last_modified);
+    Ok(Fetched::Features(Collection { validator, as_of, practice: about.practice, ..collection }))
+}
+
+#[derive(Deserialize)]
+struct Page<'a> {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    #[serde(borrow)]
+    features: Vec<&'a RawValue>,
+    #[serde(default)]
+    links: Vec<Link>,
+    #[serde(rename = "numberMatched")]
+    number_matched: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Link {
+    #[serde(default)]
+    href: String,
+    #[serde(default)]
+    rel: String,
+}
+
+/// The way through the pages.
+struct Walk {
+    pages: Pages,
+    seen: HashSet<Url>,
+    validators: Vec<Option<String>>,
+    last_modified: Option<Timestamp>,
+}
+
+impl Walk {
+    /// Takes a page in; the address of the next one.
+    fn page(&mut self, url: &Url, body: Body) -> Result<Option<Url>, FetchError> {
+        self.seen.insert(url.clone());
+        let page: Page<'_> = serde_json::from_slice(&body.bytes).map_err(|error| {
+            if error.is_eof() {
+                FetchError::Truncated { host: host_of(url) }
+            } else {
+                let what = format!("no page of features came but {:?}: {error}", body.content_type);
+                malformed(url, what)
+            }
+        })?;
+        if page.kind.as_deref().is_some_and(|kind| kind != "FeatureCollection") {
+            return Err(malformed(
+                url,
+                format!("a {:?} came instead of a FeatureCollection", page.kind.unwrap_or_default()),
+            ));
+        }
+        if self.pages.count() > 0 && page.number_matched != self.pages.announced {
+            return Err(FetchError::Changed { url: url.to_string() });
+        }
+        self.pages.announced = page.number_matched;
+        // Without the header it is CRS84, longitude first.
+        let mut north_first = false;
+        if let Some(name) = &body.content_crs {
+            let (crs, turned) = crate::crs::with_axes(name.trim().trim_start_matches('<').trim_end_matches('>'));
+            self.pages.crs(url, &crs)?;
+            north_first = turned;
+        }
+        let print = print_of(page.features.iter().map(|raw| raw.get()));
+        self.pages.begin(url, body.bytes.len(), page.features.len(), print)?;
+        for raw in &page.features {
+            let mut parsed = crate::geojson::parse(raw.get().as_bytes(), self.pages.next_row());
+            if let (true, Ok(parsed)) = (north_first, &mut parsed) {
+                swap_axes(&mut parsed.geometry);
+            }
+            self.pages.add(url, parsed)?;
+        }
+        self.validators.push(body.validator);
+        self.last_modified = self.last_modified.max(body.last_modified);
+        let link = page.links.iter().find(|link| link.rel == "next" && !link.href.is_empty());
+        let Some(link) = link else { return Ok(None) };
+        let next = follow(url, &link.href)?;
+        if page.features.is_empty() {
+            return Err(malformed(url, "an empty page names a next one"));
+        }
+        if self.seen.contains(&next) {
+            return Err(malformed(url, format!("the pages run in a circle at {next}")));
+        }
+        Ok(Some(next))
+    }
+
+    /// What stands for the whole. Several pages with different tags: either each page has its own, or the data changed on
+    /// the way. Asking for the first page again tells.
+    async fn settle(&mut self, client: &Client, first: &Url) -> Result<Option<String>, FetchError> {
+        let mut tags = std::mem::take(&mut self.validators).into_iter();
+        let tag = tags.next().flatten();
+        if tags.all(|other| other == tag) {
+            return Ok(tag);
+        }
+        if let Some(tag) = tag
+            && let Answer::Body(body) = client.get(first, ACCEPT, Some(&tag)).await?
+            && body.validator.as_deref() != Some(&*tag)
+        {
+            return Err(FetchError::Changed { url: first.to_string() });
+        }
+        Ok(None)
+    }
+}
+
+#[derive(Default, Deserialize)]
+struct About {
+    #[serde(default, rename = "asOf")]
+    as_of: Option<String>,
+    #[serde(default)]
+    practice: bool,
+}
+
+/// The collection's own description. Without it the features are good all the same.
+async fn about(client: &Client, wanted: &Wanted<'_>) -> About {
+    let Ok(url) = under(wanted.root, &["collections", wanted.name()]) else { return About::default() };
+    match client.get(&url, "application/json", None).await {
+        Ok(Answer::Body(body)) => serde_json::from_slice(&body.bytes).unwrap_or_default(),
+        _ => About::default(),
+    }
+}
+
+/// An instant, or a date as midnight UTC.
+fn moment(text: &str) -> Option<Timestamp> {
+    text.parse().ok().or_else(|| {
+        let date: jiff::civil::Date = text.parse().ok()?;
+        jiff::tz::TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok()
+    })
+}
