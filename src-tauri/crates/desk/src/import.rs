@@ -4,6 +4,7 @@ use crate::Desk;
 use crate::api::Failure;
 use crate::info::IMPORTED;
 use crate::packing::PackedBeside;
+use crate::station_files::OBSERVATIONS;
 use model::{
     Classification, Feature, FeatureId, Field, FieldType, GeometryKind, LayerId, LayerKind, LayerSpec, Provenance,
     Rejection, Timestamp, Title, Value,
@@ -54,7 +55,7 @@ pub struct ImportSummary {
 }
 
 impl Desk {
-    /// Imports a file into a layer. `progress` gets bytes done and in all, and answers whether to go on.
+    /// Imports a file into a layer, or station files into the history ([`OBSERVATIONS`]). `progress` gets bytes done and in all, and answers whether to go on.
     ///
     /// # Errors
     /// What is wrong with the file (code, file, row), or with the cache. The layer is then as before.
@@ -65,6 +66,9 @@ impl Desk {
         options: &ImportOptions,
         progress: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<ImportSummary, Failure> {
+        if layer.as_str() == OBSERVATIONS {
+            return self.import_station_files(file, options.abort, progress);
+        }
         let spec = self.profile().layer(layer.as_str()).cloned();
         let now = self.now();
         let modified = std::fs::metadata(file).ok().and_then(|meta| meta.modified().ok());
@@ -198,7 +202,7 @@ impl Desk {
                 return Err(Stop::Store(error));
             }
             let summary = read.map_err(|error| Stop::Failed(crate::failures::read(self.language(), &error)))?;
-            let rejected_file = self.write_rejected(layer, &summary.report.rejected).map_err(Stop::Failed)?;
+            let rejected_file = self.write_rejected(layer.as_str(), &summary.report.rejected).map_err(Stop::Failed)?;
             if tally.accepted == 0 {
                 return Err(Stop::Failed(self.nothing_accepted(file, &summary.report.rejected)));
             }
@@ -230,7 +234,7 @@ impl Desk {
         })
     }
 
-    fn nothing_accepted(&self, file: &Path, rejected: &[Rejection]) -> Failure {
+    pub(crate) fn nothing_accepted(&self, file: &Path, rejected: &[Rejection]) -> Failure {
         let first = rejected.first();
         let row = first.map(|r| r.row.to_string()).unwrap_or_default();
         self.failure(
@@ -263,12 +267,12 @@ impl Desk {
     }
 
     /// Writes the rejected rows beside the home, never beside the input.
-    fn write_rejected(&self, layer: &LayerId, rejected: &[Rejection]) -> Result<Option<PathBuf>, Failure> {
+    pub(crate) fn write_rejected(&self, what: &str, rejected: &[Rejection]) -> Result<Option<PathBuf>, Failure> {
         if rejected.is_empty() {
             return Ok(None);
         }
         let dir = self.home().rejected_dir();
-        let path = dir.join(format!("{layer}-{}.csv", self.now().strftime("%Y%m%dT%H%M%SZ")));
+        let path = dir.join(format!("{what}-{}.csv", self.now().strftime("%Y%m%dT%H%M%SZ")));
         let failed = |error: std::io::Error| {
             let detail = format!("{}: {error}", path.display());
             self.failure("not_writable", [("detail", detail.as_str())])

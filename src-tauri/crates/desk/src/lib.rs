@@ -33,6 +33,7 @@ mod queries;
 mod query;
 mod search;
 mod state;
+mod station_files;
 mod sync;
 mod tiles;
 #[cfg(feature = "ts")]
@@ -49,6 +50,7 @@ pub use home::{Home, HomeError, read_profile};
 pub use import::{ImportMode, ImportOptions, ImportSummary};
 pub use query::QueryAnswer;
 pub use state::{Clock, Desk, Options};
+pub use station_files::OBSERVATIONS;
 pub use sync::Syncing;
 pub use tiles::{MAX_TILE_ZOOM, TileAnswer, TileFigures};
 
