@@ -6,8 +6,8 @@ use crate::info::IMPORTED;
 use crate::packing::PackedBeside;
 use crate::station_files::OBSERVATIONS;
 use model::{
-    Classification, Feature, FeatureId, Field, FieldType, GeometryKind, LayerId, LayerKind, LayerSpec, Provenance,
-    Rejection, Timestamp, Title, Value,
+    Classification, Feature, FeatureId, Field, FieldType, GeometryKind, LayerId, LayerKind, LayerSpec, Protocol,
+    Provenance, Rejection, Timestamp, Title, Value,
 };
 use serde::Serialize;
 use sources::{Continue, OnError, ReadOptions};
@@ -109,6 +109,11 @@ impl Desk {
 
     /// Fills a layer from the profile's own file.
     pub(crate) fn import_profile_layer(&self, spec: &LayerSpec) -> Result<(), Failure> {
+        let source = spec.feature_source.as_ref().and_then(|id| self.profile().source(id));
+        if source.is_some_and(|source| source.protocol == Protocol::Cap) {
+            // Warnings have no base data: there are none until the source says so.
+            return self.cache().remove(&spec.id).map(|_| ()).map_err(|error| self.store_failure(&error));
+        }
         let file = self.home().profile_dir().join(&spec.file);
         let tz = jiff::tz::TimeZone::get(&self.profile().timezone).unwrap_or(jiff::tz::TimeZone::UTC);
         let as_of =
@@ -291,20 +296,21 @@ impl Desk {
     /// Takes in features that a source delivered, unless the layer has moved on since `held` was asked about.
     ///
     /// # Errors
-    /// `empty_answer` when the source has nothing where there was something; `moved_on` when a person imported or
+    /// `empty_answer` when the source has nothing where there was something, unless that is said to be right; `moved_on` when a person imported or
     /// another process wrote in the meantime. The layer is then as before.
     pub(crate) fn take_fetched(
         &self,
         spec: &LayerSpec,
         features: Vec<Feature>,
         provenance: &Provenance,
+        may_be_empty: bool,
     ) -> Result<Taken, Failure> {
         let delivered = features.len();
         let features = mended(features);
         let dropped = delivered - features.len();
         let held = self.layers().get(&spec.id);
         let stored = held.as_ref().and_then(|layer| layer.stored.as_ref());
-        if features.is_empty() && stored.is_some_and(|stored| stored.features > 0) {
+        if features.is_empty() && !may_be_empty && stored.is_some_and(|stored| stored.features > 0) {
             let at = [("layer", spec.id.as_str()), ("source", provenance.source.as_str())];
             return Err(self.failure("empty_answer", at));
         }

@@ -33,6 +33,8 @@ pub enum Protocol {
     OgcApiFeatures,
     #[serde(rename = "sensorthings")]
     SensorThings,
+    /// Public warnings by CAP 1.2, single or in an Atom or RSS feed.
+    Cap,
     /// Station files of Circular 10/2021/TT-BTNMT in a folder.
     StationFolder,
 }

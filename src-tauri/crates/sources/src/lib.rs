@@ -3,8 +3,8 @@
 //! Flow of a file: [`sniff`] tells what it is by its bytes; [`read_file`] streams it row by row through one gate that
 //! checks positions, axes, coordinate system, keys and text, hands features in WGS84 to the caller and what it refuses
 //! into the report. [`write_file`] goes the other way. Values of stations come in files of their own ([`station_file`]).
-//! Flow of the network: a [`Client`] with timeouts and limits; [`ogc`] fetches collections, [`sensorthings`] values,
-//! [`events`] what changes, [`still`] pictures. Each call is one attempt: the caller waits by a [`Backoff`].
+//! Flow of the network: a [`Client`] with timeouts and limits; [`ogc`] fetches collections, [`cap`] public warnings,
+//! [`sensorthings`] values, [`events`] what changes, [`still`] pictures. Each call is one attempt: the caller waits by a [`Backoff`].
 //!
 //! It does not know the cache, layers of a profile, what freshness means, or when the next sync is due. It does not
 //! repair shapes (that is `spatial`), and it trusts nothing that it reads: a bad row costs that row, a bad file an error
@@ -27,6 +27,7 @@
 //! ```
 
 mod archive;
+pub mod cap;
 mod crs;
 mod csv;
 pub mod events;

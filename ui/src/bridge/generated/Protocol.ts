@@ -3,4 +3,4 @@
 /**
  * The protocol a source speaks.
  */
-export type Protocol = "ogc-api-features" | "sensorthings" | "station-folder";
+export type Protocol = "ogc-api-features" | "sensorthings" | "cap" | "station-folder";

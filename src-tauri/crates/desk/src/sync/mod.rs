@@ -52,7 +52,7 @@ impl Desk {
                 continue;
             }
             match source.protocol {
-                Protocol::OgcApiFeatures => {
+                Protocol::OgcApiFeatures | Protocol::Cap => {
                     let waker = wakers.get(&source.id).cloned().unwrap_or_default();
                     tasks.spawn(features::run(self.clone(), source.clone(), waker));
                 }
@@ -93,7 +93,9 @@ impl Desk {
                 continue;
             }
             let outcome = match spec.protocol {
-                Protocol::OgcApiFeatures => features::once(self, &spec).await.map(|changed| layers += changed),
+                Protocol::OgcApiFeatures | Protocol::Cap => {
+                    features::once(self, &spec).await.map(|changed| layers += changed)
+                }
                 Protocol::SensorThings => stations::once(self, &spec).await.map(|count| observations += count),
                 Protocol::StationFolder => folder::once(self, &spec).await.map(|count| observations += count),
             };
