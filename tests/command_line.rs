@@ -456,3 +456,32 @@ fn serve_says_why_it_does_not_start() {
     let cors = ["serve", "--listen", "127.0.0.1:0", "--cors", "*"];
     assert_eq!(failure(home.path(), &cors)["code"], "serve_origin");
 }
+
+#[test]
+fn station_files_go_to_the_history_and_unknown_stations_are_kept_and_warned_of() {
+    let home = home();
+    let file = home.path().join("TN_ABCD_NUO001_20260325000500.txt");
+    let text = "\u{feff}pH\t7,42\t-\t20260325000500\t00\r\nTSS\t24.1\tmg/L\t20260325000500\t03\r\n\
+                NH4\t2.33\tmg/l\t20260325000500\t01\r\n";
+    std::fs::write(&file, text).unwrap();
+    let path = file.to_str().unwrap();
+    let answer = json(home.path(), &["import", path, "--layer", "observations"]);
+    assert_eq!((&answer["layer"], &answer["accepted"]), (&"observations".into(), &2.into()));
+    assert!(answer["warnings"][0].as_str().unwrap().contains("ABCD_NUO001"), "{answer}");
+
+    let station = home.path().join("station.csv");
+    std::fs::write(&station, "id,code,name,lon,lat\nww-new,ABCD_NUO001,Trạm,106.2,11.2\n").unwrap();
+    json(home.path(), &["import", station.to_str().unwrap(), "--layer", "wastewater_stations", "--append"]);
+    let answer = json(home.path(), &["import", path, "--layer", "observations"]);
+    assert_eq!((&answer["accepted"], &answer["rejected"]), (&2.into(), &1.into()), "{answer}");
+    let rejected = std::fs::read_to_string(answer["rejected_file"].as_str().unwrap()).unwrap();
+    assert!(rejected.contains("status_unknown"), "{rejected}");
+    let live = json(home.path(), &["live", "wastewater_stations"]);
+    let states = live[0]["states"].as_array().unwrap();
+    let state = states.iter().find(|state| state["id"] == "ww-new").unwrap();
+    assert_eq!(state["measured_at"], "2026-03-24T17:05:00Z");
+    assert_eq!(
+        failure(home.path(), &["import", station.to_str().unwrap(), "--layer", "observations"])["code"],
+        "not_station_file"
+    );
+}

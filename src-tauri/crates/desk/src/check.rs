@@ -43,6 +43,11 @@ impl Desk {
                 detail: problem.unwrap_or_else(|| format!("{} features from {}", layer.features, layer.source)),
             });
         }
+        findings.extend(self.waiting_stations().into_iter().map(|(station, file)| Finding {
+            subject: format!("station {station}"),
+            ok: false,
+            detail: self.failure("station_unknown", [("station", station.as_str()), ("file", file.as_str())]).message,
+        }));
         Ok(findings)
     }
 }

@@ -78,6 +78,11 @@ impl Home {
         self.root.join("staging")
     }
 
+    /// Station files whose stations are not known yet.
+    pub fn waiting_dir(&self) -> PathBuf {
+        self.root.join("waiting")
+    }
+
     /// True when a profile was laid down here.
     pub fn exists(&self) -> bool {
         self.profile_dir().join("profile.toml").is_file()

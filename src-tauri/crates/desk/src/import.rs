@@ -5,9 +5,10 @@ use crate::api::Failure;
 use crate::info::IMPORTED;
 use crate::packing::PackedBeside;
 use crate::standard::{Standard, conforming, undecided};
+use crate::station_files::OBSERVATIONS;
 use model::{
-    Classification, Feature, FeatureId, Field, FieldType, GeometryKind, LayerId, LayerKind, LayerSpec, Provenance,
-    Rejection, Suggestion, Timestamp, Title, Value,
+    Classification, Feature, FeatureId, Field, FieldType, GeometryKind, LayerId, LayerKind, LayerSpec, Protocol,
+    Provenance, Rejection, Suggestion, Timestamp, Title, Value,
 };
 use serde::Serialize;
 use sources::{Continue, OnError, ReadOptions};
@@ -57,7 +58,7 @@ pub struct ImportSummary {
 }
 
 impl Desk {
-    /// Imports a file into a layer. `progress` gets bytes done and in all, and answers whether to go on.
+    /// Imports a file into a layer, or station files into the history ([`OBSERVATIONS`]). `progress` gets bytes done and in all, and answers whether to go on.
     ///
     /// # Errors
     /// What is wrong with the file (code, file, row), or with the cache. The layer is then as before.
@@ -68,6 +69,9 @@ impl Desk {
         options: &ImportOptions,
         progress: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<ImportSummary, Failure> {
+        if layer.as_str() == OBSERVATIONS {
+            return self.import_station_files(file, options.abort, progress);
+        }
         let spec = self.profile().layer(layer.as_str()).cloned();
         let now = self.now();
         let modified = std::fs::metadata(file).ok().and_then(|meta| meta.modified().ok());
@@ -108,6 +112,11 @@ impl Desk {
 
     /// Fills a layer from the profile's own file.
     pub(crate) fn import_profile_layer(&self, spec: &LayerSpec) -> Result<(), Failure> {
+        let source = spec.feature_source.as_ref().and_then(|id| self.profile().source(id));
+        if source.is_some_and(|source| source.protocol == Protocol::Cap) {
+            // Warnings have no base data: there are none until the source says so.
+            return self.cache().remove(&spec.id).map(|_| ()).map_err(|error| self.store_failure(&error));
+        }
         let file = self.home().profile_dir().join(&spec.file);
         let tz = jiff::tz::TimeZone::get(&self.profile().timezone).unwrap_or(jiff::tz::TimeZone::UTC);
         let as_of =
@@ -210,7 +219,7 @@ impl Desk {
                 return Err(Stop::Store(error));
             }
             let summary = read.map_err(|error| Stop::Failed(crate::failures::read(self.language(), &error)))?;
-            let rejected_file = self.write_rejected(layer, &summary.report.rejected).map_err(Stop::Failed)?;
+            let rejected_file = self.write_rejected(layer.as_str(), &summary.report.rejected).map_err(Stop::Failed)?;
             if tally.accepted == 0 {
                 return Err(Stop::Failed(self.nothing_accepted(file, &summary.report.rejected)));
             }
@@ -246,7 +255,7 @@ impl Desk {
         })
     }
 
-    fn nothing_accepted(&self, file: &Path, rejected: &[Rejection]) -> Failure {
+    pub(crate) fn nothing_accepted(&self, file: &Path, rejected: &[Rejection]) -> Failure {
         let first = rejected.first();
         let row = first.map(|r| r.row.to_string()).unwrap_or_default();
         self.failure(
@@ -279,12 +288,12 @@ impl Desk {
     }
 
     /// Writes the rejected rows beside the home, never beside the input.
-    fn write_rejected(&self, layer: &LayerId, rejected: &[Rejection]) -> Result<Option<PathBuf>, Failure> {
+    pub(crate) fn write_rejected(&self, what: &str, rejected: &[Rejection]) -> Result<Option<PathBuf>, Failure> {
         if rejected.is_empty() {
             return Ok(None);
         }
         let dir = self.home().rejected_dir();
-        let path = dir.join(format!("{layer}-{}.csv", self.now().strftime("%Y%m%dT%H%M%SZ")));
+        let path = dir.join(format!("{what}-{}.csv", self.now().strftime("%Y%m%dT%H%M%SZ")));
         let failed = |error: std::io::Error| {
             let detail = format!("{}: {error}", path.display());
             self.failure("not_writable", [("detail", detail.as_str())])
@@ -303,13 +312,14 @@ impl Desk {
     /// Takes in features that a source delivered, unless the layer has moved on since `held` was asked about.
     ///
     /// # Errors
-    /// `empty_answer` when the source has nothing where there was something; `moved_on` when a person imported or
+    /// `empty_answer` when the source has nothing where there was something, unless that is said to be right; `moved_on` when a person imported or
     /// another process wrote in the meantime. The layer is then as before.
     pub(crate) fn take_fetched(
         &self,
         spec: &LayerSpec,
         features: Vec<Feature>,
         provenance: &Provenance,
+        may_be_empty: bool,
     ) -> Result<Taken, Failure> {
         let delivered = features.len();
         let (features, conformed) = conforming(spec, features);
@@ -319,7 +329,7 @@ impl Desk {
         let refused = conformed.refused;
         let held = self.layers().get(&spec.id);
         let stored = held.as_ref().and_then(|layer| layer.stored.as_ref());
-        if features.is_empty() && stored.is_some_and(|stored| stored.features > 0) {
+        if features.is_empty() && !may_be_empty && stored.is_some_and(|stored| stored.features > 0) {
             let at = [("layer", spec.id.as_str()), ("source", provenance.source.as_str())];
             return Err(self.failure("empty_answer", at));
         }

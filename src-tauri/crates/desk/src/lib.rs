@@ -35,6 +35,7 @@ mod query;
 mod search;
 mod standard;
 mod state;
+mod station_files;
 mod sync;
 mod tiles;
 #[cfg(feature = "ts")]
@@ -52,6 +53,7 @@ pub use import::{ImportMode, ImportOptions, ImportSummary};
 pub use publish::{Audience, Crs, Form, PublishedLayer, Selection, TimeRange, text_of};
 pub use query::QueryAnswer;
 pub use state::{Clock, Desk, Options};
+pub use station_files::OBSERVATIONS;
 pub use sync::Syncing;
 pub use tiles::{MAX_TILE_ZOOM, TileAnswer, TileFigures};
 pub use words::failure;

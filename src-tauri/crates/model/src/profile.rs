@@ -40,6 +40,10 @@ pub enum Protocol {
     ArcGis,
     #[serde(rename = "sensorthings")]
     SensorThings,
+    /// Public warnings by CAP 1.2, single or in an Atom or RSS feed.
+    Cap,
+    /// Station files of Circular 10/2021/TT-BTNMT in a folder.
+    StationFolder,
 }
 
 /// A system that layers are fetched from.
@@ -49,7 +53,7 @@ pub struct SourceSpec {
     pub id: String,
     pub protocol: Protocol,
     pub title: Title,
-    /// Service root. `practice:` in front stands for the practice data centre's address.
+    /// Service root, or `file:///FOLDER`. `practice:` in front stands for the practice data centre's address.
     pub url: String,
     /// Server-sent events of what changed, where the source offers them.
     #[serde(default)]
@@ -135,6 +139,13 @@ impl Profile {
         once("group", self.groups.iter().map(|group| group.id.as_str()))?;
         once("source", self.sources.iter().map(|source| source.id.as_str()))?;
         once("layer", self.layers.iter().map(|layer| layer.id.as_str()))?;
+        let mut folders = self.sources.iter().filter(|source| source.protocol == Protocol::StationFolder);
+        if let Some(source) = folders.find(|source| !source.url.starts_with("file:///")) {
+            return Err(ProfileError::Invalid {
+                field: format!("sources.{}.url", source.id),
+                problem: format!("{:?} is no folder; write \"file:///srv/stations\"", source.url),
+            });
+        }
         for layer in &self.layers {
             let unknown =
                 |field, value: &str| ProfileError::Unknown { layer: layer.id.to_string(), field, value: value.into() };

@@ -2,7 +2,7 @@
 //!
 //! Flow of a file: [`sniff`] tells what it is by its bytes, [`columns`] what its rows are called by; [`read_file`] streams it row by row through one gate that
 //! checks positions, axes, coordinate system, keys and text, hands features in WGS84 to the caller and what it refuses
-//! into the report. [`write_file`] goes the other way.
+//! into the report. [`write_file`] goes the other way. Values of stations come in files of their own ([`station_file`]).
 //! Flow of the network: a [`Client`] with timeouts and limits; a [`FeatureService`] for each protocol fetches collections,
 //! [`sensorthings`] values, [`events`] what changes, [`still`] pictures. Each call is one attempt: the caller waits by a [`Backoff`].
 //!
@@ -27,6 +27,7 @@
 //! ```
 
 mod archive;
+pub mod cap;
 mod crs;
 mod csv;
 pub mod events;
@@ -38,6 +39,7 @@ mod geopackage;
 mod net;
 mod out;
 pub mod sensorthings;
+pub mod station_file;
 
 pub use archive::TileArchive;
 pub use events::ServerEvent;

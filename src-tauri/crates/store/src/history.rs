@@ -11,8 +11,8 @@ const KIND: sqlite::Kind = sqlite::Kind {
     application_id: 0x5443_4849,
     create,
     format: "SELECT format FROM meta",
-    known_format: 1,
-    migrate: |_, _| Ok(()),
+    known_format: 2,
+    migrate,
     // A batch comes every second or so: a flush for each would wear disks out. A killed process loses nothing; only a
     // power cut loses the last moments, which the data centre delivers again.
     synchronous: "NORMAL",
@@ -21,7 +21,7 @@ const KIND: sqlite::Kind = sqlite::Kind {
 /// Times are microseconds since 1970: exact for every time a sensor writes, and half the size of text.
 const DDL: &str = "
 CREATE TABLE meta (format INTEGER NOT NULL);
-INSERT INTO meta VALUES (1);
+INSERT INTO meta VALUES (2);
 CREATE TABLE series (id INTEGER PRIMARY KEY, layer TEXT NOT NULL, feature TEXT NOT NULL, parameter TEXT NOT NULL,
  UNIQUE (layer, feature, parameter));
 CREATE TABLE observations (series INTEGER NOT NULL REFERENCES series (id), measured_at INTEGER NOT NULL,
@@ -31,17 +31,24 @@ CREATE TABLE observations (series INTEGER NOT NULL REFERENCES series (id), measu
 
 fn create(tx: &Transaction<'_>) -> rusqlite::Result<()> {
     tx.pragma_update(None, "application_id", KIND.application_id)?;
-    tx.execute_batch(DDL)
+    tx.execute_batch(DDL)?;
+    tx.execute_batch(crate::read_files::DDL)
+}
+
+/// Format 1 did not know which files had been read.
+fn migrate(tx: &Transaction<'_>, _from: i64) -> rusqlite::Result<()> {
+    tx.execute_batch(crate::read_files::DDL)?;
+    tx.execute("UPDATE meta SET format = 2", []).map(|_| ())
 }
 
 /// `HOME/history.sqlite`. Share it by reference between threads.
 pub struct History {
     path: PathBuf,
-    writer: Mutex<Connection>,
-    reader: Mutex<Connection>,
+    pub(crate) writer: Mutex<Connection>,
+    pub(crate) reader: Mutex<Connection>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -83,43 +90,11 @@ impl History {
     /// # Errors
     /// [`StoreError::Value`] for a value that is not finite; then, and for every other error, nothing is kept.
     pub fn record_at(&self, observations: &[Observation], received_at: Timestamp) -> Result<usize, StoreError> {
-        if let Some(bad) = observations.iter().find(|observation| !observation.value.is_finite()) {
-            return Err(StoreError::Value {
-                layer: bad.layer.clone(),
-                feature: bad.feature.clone(),
-                parameter: bad.parameter.clone(),
-                value: bad.value,
-            });
-        }
+        check(observations)?;
         let mut writer = lock(&self.writer);
         let mut run = || -> rusqlite::Result<usize> {
             let tx = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let mut changed = 0;
-            {
-                let mut name = tx.prepare_cached(
-                    "INSERT INTO series (layer, feature, parameter) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-                )?;
-                let mut write = tx.prepare_cached(
-                    "INSERT INTO observations
-                     SELECT id, ?4, ?5, ?6, ?7 FROM series WHERE layer = ?1 AND feature = ?2 AND parameter = ?3
-                     ON CONFLICT DO UPDATE SET value = excluded.value, status = excluded.status,
-                       received_at = excluded.received_at
-                     WHERE value <> excluded.value OR status <> excluded.status",
-                )?;
-                for o in observations {
-                    let series = params![o.layer.as_str(), o.feature, o.parameter];
-                    name.execute(series)?;
-                    changed += write.execute(params![
-                        o.layer.as_str(),
-                        o.feature,
-                        o.parameter,
-                        o.measured_at.as_microsecond(),
-                        o.value,
-                        status_number(o.status),
-                        received_at.as_microsecond(),
-                    ])?;
-                }
-            }
+            let changed = write(&tx, observations, received_at)?;
             tx.commit()?;
             Ok(changed)
         };
@@ -206,6 +181,50 @@ impl History {
             || -> rusqlite::Result<Vec<_>> { reader.prepare_cached(sql)?.query_map(params, observation)?.collect() };
         run().map_err(|error| StoreError::sqlite(&self.path, doing, error))
     }
+}
+
+/// Every value must be a number that can be kept.
+pub(crate) fn check(observations: &[Observation]) -> Result<(), StoreError> {
+    match observations.iter().find(|observation| !observation.value.is_finite()) {
+        None => Ok(()),
+        Some(bad) => Err(StoreError::Value {
+            layer: bad.layer.clone(),
+            feature: bad.feature.clone(),
+            parameter: bad.parameter.clone(),
+            value: bad.value,
+        }),
+    }
+}
+
+/// Writes values within a transaction; how many were new or different.
+pub(crate) fn write(
+    tx: &Transaction<'_>,
+    observations: &[Observation],
+    received_at: Timestamp,
+) -> rusqlite::Result<usize> {
+    let mut name =
+        tx.prepare_cached("INSERT INTO series (layer, feature, parameter) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?;
+    let mut write = tx.prepare_cached(
+        "INSERT INTO observations
+         SELECT id, ?4, ?5, ?6, ?7 FROM series WHERE layer = ?1 AND feature = ?2 AND parameter = ?3
+         ON CONFLICT DO UPDATE SET value = excluded.value, status = excluded.status,
+           received_at = excluded.received_at
+         WHERE value <> excluded.value OR status <> excluded.status",
+    )?;
+    let mut changed = 0;
+    for o in observations {
+        name.execute(params![o.layer.as_str(), o.feature, o.parameter])?;
+        changed += write.execute(params![
+            o.layer.as_str(),
+            o.feature,
+            o.parameter,
+            o.measured_at.as_microsecond(),
+            o.value,
+            status_number(o.status),
+            received_at.as_microsecond(),
+        ])?;
+    }
+    Ok(changed)
 }
 
 fn status_number(status: SensorStatus) -> i64 {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use model::{LayerId, Observation, SensorStatus, Timestamp};
-use store::{History, StoreError};
+use store::{History, ReadFile, StoreError};
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -111,4 +111,48 @@ fn readers_do_not_wait_for_recording() {
         }
     });
     assert_eq!(history.latest(None).unwrap().len(), 100);
+}
+
+fn file(path: &str, size_bytes: u64, waits_for: Option<&str>) -> ReadFile {
+    ReadFile {
+        path: path.into(),
+        size_bytes,
+        modified_at: at("2026-11-23T08:00:00.25Z"),
+        waits_for: waits_for.map(str::to_owned),
+    }
+}
+
+#[test]
+fn files_are_remembered_with_their_values_or_not_at_all() {
+    let (home, history) = open();
+    let good = value("tb", "pm25", "2026-11-23T08:00:00Z", 1.0);
+    let bad = value("tb", "pm25", "2026-11-23T08:05:00Z", f64::NAN);
+    let now = at("2026-11-23T08:06:00Z");
+    history.record_files(&[good.clone(), bad], "folder", &[file("a.txt", 1, None)], now).unwrap_err();
+    assert_eq!((history.read_files("folder").unwrap(), history.latest(None).unwrap().len()), (vec![], 0));
+
+    let files = [file("a.txt", 1, None), file("b/c.txt", 2, Some("ABCD_NUO001"))];
+    assert_eq!(history.record_files(std::slice::from_ref(&good), "folder", &files, now).unwrap(), 1);
+    drop(history);
+    let history = History::open(&home.path().join("history.sqlite")).unwrap();
+    assert_eq!(history.read_files("folder").unwrap(), files);
+    assert_eq!(history.read_files("other").unwrap(), []);
+    assert_eq!(history.record_files(&[good], "folder", &[file("b/c.txt", 3, None)], now).unwrap(), 0);
+    history.forget_files("folder", &["a.txt".into(), "never there".into()]).unwrap();
+    assert_eq!(history.read_files("folder").unwrap(), [file("b/c.txt", 3, None)]);
+}
+
+#[test]
+fn history_of_the_first_format_is_brought_up_with_its_values() {
+    let (home, history) = open();
+    let first = value("tb", "pm25", "2026-11-23T08:00:00Z", 30.0);
+    history.record_at(std::slice::from_ref(&first), at("2026-11-23T08:01:00Z")).unwrap();
+    drop(history);
+    let path = home.path().join("history.sqlite");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch("DROP TABLE read_files; UPDATE meta SET format = 1").unwrap();
+    drop(old);
+    let history = History::open(&path).unwrap();
+    assert_eq!(history.latest(None).unwrap()[0].0, first);
+    assert_eq!(history.read_files("folder").unwrap(), []);
 }

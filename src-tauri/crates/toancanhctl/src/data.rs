@@ -4,8 +4,8 @@ use crate::output::{Output, table};
 use clap::Args;
 use desk::api::{Failure, LayerInfo};
 use desk::{
-    BBox, Desk, ExportOptions, ImportMode, ImportOptions, Kind, LayerId, MAX_TILE_ZOOM, QueryArgs as Question,
-    TileAnswer, Timestamp, call,
+    BBox, Desk, ExportOptions, ImportMode, ImportOptions, Kind, LayerId, MAX_TILE_ZOOM, OBSERVATIONS,
+    QueryArgs as Question, TileAnswer, Timestamp, call,
 };
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
@@ -26,6 +26,7 @@ fn stop_on_interrupt() {
 
 #[derive(Args)]
 pub struct ImportArgs {
+    /// A file; for `--layer observations` also a folder of station files.
     file: PathBuf,
     #[arg(long, value_parser = LayerId::new)]
     layer: LayerId,
@@ -51,9 +52,12 @@ pub struct ImportArgs {
 }
 
 impl ImportArgs {
-    /// The layers that the import has to look into.
-    pub fn needed(&self) -> Vec<LayerId> {
-        if self.upsert.is_some() { vec![self.layer.clone()] } else { Vec::new() }
+    /// The layers that the import has to look into; absent: all, among them the stations.
+    pub fn needed(&self) -> Option<Vec<LayerId>> {
+        if self.layer.as_str() == OBSERVATIONS {
+            return None;
+        }
+        Some(if self.upsert.is_some() { vec![self.layer.clone()] } else { Vec::new() })
     }
 }
 

@@ -165,7 +165,7 @@ async fn run(cli: &Cli, out: &Output) -> Result<(), Failure> {
             data::init(&desk, made, out)
         }
         Command::Layers => data::layers(&*open()?, out),
-        Command::Import(args) => data::import(&*open_only(Some(args.needed()))?, args, out),
+        Command::Import(args) => data::import(&*open_only(args.needed())?, args, out),
         Command::Restore { layer } => data::restore(&*open_only(Some(Vec::new()))?, layer, out),
         Command::Export(args) => data::export(&*open_one(&args.layer)?, args, out),
         Command::Query(args) => data::query(&*open_one(&args.layer)?, args, out),

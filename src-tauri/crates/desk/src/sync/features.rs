@@ -3,8 +3,9 @@
 use super::seed_of;
 use crate::Desk;
 use crate::api::{Event, Failure};
-use model::{LayerId, LayerSpec, Provenance, SourceSpec};
+use model::{LayerId, LayerSpec, Protocol, Provenance, SourceSpec, Timestamp};
 use sources::{Backoff, FetchError, Fetched, Url, Wanted};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -138,6 +139,11 @@ async fn fetch(desk: &Arc<Desk>, source: &SourceSpec, only: &[LayerId]) -> Round
 
 async fn fetch_layer(desk: &Arc<Desk>, source: &SourceSpec, root: &Url, spec: &LayerSpec) -> Result<bool, Trouble> {
     let Some(service) = sources::service(source.protocol) else { return Ok(false) };
+    let now = desk.now();
+    if source.protocol == Protocol::Cap {
+        // A warning ends at its time, also while nobody answers.
+        drop_expired(desk, spec, now).await?;
+    }
     // A tag belongs to what this source delivered; content of the profile is compared once.
     let held = desk.layers().get(&spec.id).and_then(|layer| layer.stored.as_ref()?.etag.clone());
     let staging = desk.home().staging_dir();
@@ -148,6 +154,7 @@ async fn fetch_layer(desk: &Arc<Desk>, source: &SourceSpec, root: &Url, spec: &L
         id_field: spec.id_field.as_deref(),
         validator: held.as_deref(),
         province: desk.profile().bbox.into(),
+        now,
         staging: &staging,
     };
     let Fetched::Features(fetched) = service.fetch(&desk.client, wanted, &mut |_, _| ()).await? else {
@@ -164,12 +171,15 @@ async fn fetch_layer(desk: &Arc<Desk>, source: &SourceSpec, root: &Url, spec: &L
         sample: spec.sample,
         practice: source.practice || fetched.practice,
     };
+    let is_cap = source.protocol == Protocol::Cap;
     let taking = desk.clone();
     let spec = spec.clone();
     // Repair, SQL and the new picture are work for a blocking thread.
     let outcome = tokio::task::spawn_blocking(move || {
         let rejected = fetched.report.rejected;
-        let taken = taking.take_fetched(&spec, fetched.features, &provenance)?;
+        // No warning in force is a good answer; alerts that cannot be read are not.
+        let may_be_empty = is_cap && rejected.iter().all(|rejection| rejection.code != "syntax");
+        let taken = taking.take_fetched(&spec, fetched.features, &provenance, may_be_empty)?;
         let unusable = rejected.len() + taken.dropped;
         if taken.changed && !taken.warnings.is_empty() {
             let detail = taken.warnings.join(" ");
@@ -195,4 +205,20 @@ async fn fetch_layer(desk: &Arc<Desk>, source: &SourceSpec, root: &Url, spec: &L
     })
     .await;
     outcome.map_err(|_| Trouble::Local(desk.failure("interrupted", [])))?.map_err(Trouble::Local)
+}
+
+/// Takes warnings out of a layer whose `expires` has come.
+async fn drop_expired(desk: &Arc<Desk>, spec: &LayerSpec, now: Timestamp) -> Result<(), Trouble> {
+    let Some(layer) = desk.layers().get(&spec.id) else { return Ok(()) };
+    let Some(stored) = &layer.stored else { return Ok(()) };
+    let ended = |feature: &model::Feature| {
+        feature.text("expires").and_then(|at| Timestamp::from_str(at).ok()).is_some_and(|at| at <= now)
+    };
+    if !layer.picture.features().any(|feature| ended(&feature)) {
+        return Ok(());
+    }
+    let left = layer.picture.features().filter(|feature| !ended(feature)).collect();
+    let (dropping, spec, provenance) = (desk.clone(), spec.clone(), stored.provenance.clone());
+    let dropped = tokio::task::spawn_blocking(move || dropping.take_fetched(&spec, left, &provenance, true)).await;
+    dropped.map_err(|_| Trouble::Local(desk.failure("interrupted", [])))?.map(|_| ()).map_err(Trouble::Local)
 }

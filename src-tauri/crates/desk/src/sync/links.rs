@@ -214,7 +214,11 @@ fn host_of(all: &[Link], source: &str) -> Option<String> {
     all.iter().find(|link| link.spec.id == source)?.url.as_ref().map(host_key)
 }
 
+/// A folder shares its fate with no other.
 fn host_key(url: &Url) -> String {
+    if url.scheme() == "file" {
+        return url.to_string();
+    }
     format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default())
 }
 

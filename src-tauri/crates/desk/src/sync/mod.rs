@@ -3,6 +3,7 @@
 
 mod features;
 mod filling;
+mod folder;
 mod links;
 mod stations;
 
@@ -58,6 +59,9 @@ impl Desk {
                     tasks.spawn(stations::run(self.clone(), source.clone(), wakers.clone()));
                     tasks.spawn(filling::run(self.clone(), source.clone()));
                 }
+                Protocol::StationFolder => {
+                    tasks.spawn(folder::run(self.clone(), source.clone()));
+                }
                 _ => {
                     let waker = wakers.get(&source.id).cloned().unwrap_or_default();
                     tasks.spawn(features::run(self.clone(), source.clone(), waker));
@@ -67,6 +71,7 @@ impl Desk {
         tasks.spawn(tick(self.clone()));
         tasks.spawn(watch(self.clone()));
         tasks.spawn(prune(self.clone()));
+        tasks.spawn(take_waiting(self.clone()));
         Syncing { tasks }
     }
 
@@ -89,6 +94,10 @@ impl Desk {
             return Err(self.failure("no_source", [("source", source.unwrap_or_default())]));
         }
         let (mut layers, mut observations, mut first_failure) = (0, 0, None);
+        let taking = self.clone();
+        if let Ok(Err(failure)) = tokio::task::spawn_blocking(move || taking.take_waiting()).await {
+            first_failure = Some(failure);
+        }
         for spec in chosen {
             if self.links().url(&spec.id).is_none() {
                 first_failure.get_or_insert(self.failure("no_practice", [("source", spec.id.as_str())]));
@@ -96,6 +105,7 @@ impl Desk {
             }
             let outcome = match spec.protocol {
                 Protocol::SensorThings => stations::once(self, &spec).await.map(|count| observations += count),
+                Protocol::StationFolder => folder::once(self, &spec).await.map(|count| observations += count),
                 _ => features::once(self, &spec).await.map(|changed| layers += changed),
             };
             if let Err(failure) = outcome {
@@ -162,6 +172,20 @@ impl Desk {
                 summaries.insert(layer.spec.id.clone(), summary);
                 self.tell_layer(&layer.spec.id);
             }
+        }
+    }
+}
+
+/// How often the files of unknown stations are looked at: the stations may have come with an import or a sync.
+const WAITING_EVERY: Duration = Duration::from_secs(60);
+
+async fn take_waiting(desk: Arc<Desk>) {
+    let mut ticks = tokio::time::interval(WAITING_EVERY);
+    loop {
+        ticks.tick().await;
+        let taking = desk.clone();
+        if let Ok(Err(failure)) = tokio::task::spawn_blocking(move || taking.take_waiting()).await {
+            desk.tell(&Event::Notice { failure, serious: true });
         }
     }
 }

@@ -102,6 +102,7 @@ mod tests {
                 id_field: None,
                 validator: None,
                 province: model::BBox { west: 105.0, south: 10.0, east: 107.0, north: 12.0 },
+                now: model::Timestamp::UNIX_EPOCH,
                 staging: Path::new("/nowhere"),
             };
             address(&wanted).unwrap().to_string()

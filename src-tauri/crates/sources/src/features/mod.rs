@@ -34,6 +34,8 @@ pub struct Wanted<'a> {
     pub validator: Option<&'a str>,
     /// In degrees, for the guard against mixed-up axes.
     pub province: BBox,
+    /// What is in force is judged by this.
+    pub now: Timestamp,
     /// A folder for transfers that are cut, made when it is needed. Another fetch of the same layer goes on from there.
     pub staging: &'a Path,
 }
@@ -89,7 +91,8 @@ pub fn service(protocol: Protocol) -> Option<&'static dyn FeatureService> {
         Protocol::File => Some(&http_file::HttpFile),
         Protocol::Wfs => Some(&wfs::Wfs),
         Protocol::ArcGis => Some(&arcgis::ArcGis),
-        Protocol::SensorThings => None,
+        Protocol::Cap => Some(&crate::cap::Cap),
+        Protocol::SensorThings | Protocol::StationFolder => None,
     }
 }
 

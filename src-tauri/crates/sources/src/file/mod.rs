@@ -173,6 +173,11 @@ fn read_rows(
         Format::GeoJson | Format::GeoJsonSeq => crate::geojson::read(path, options, gate, rows, progress),
         Format::Csv => crate::csv::read(path, options, rows, progress),
         Format::GeoPackage => crate::geopackage::read(path, options, rows, progress),
+        Format::StationFile => Err(ReadError::WrongFormat {
+            path: path.to_path_buf(),
+            says: String::new(),
+            is: "a station file of Circular 10/2021/TT-BTNMT, whose values belong to --layer observations".into(),
+        }),
     }
 }
 

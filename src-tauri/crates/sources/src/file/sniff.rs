@@ -14,6 +14,8 @@ pub enum Format {
     GeoJsonSeq,
     GeoPackage,
     Csv,
+    /// Values of a station (Circular 10/2021/TT-BTNMT), not features: [`crate::station_file`] reads it.
+    StationFile,
 }
 
 impl Format {
@@ -23,6 +25,7 @@ impl Format {
             Self::GeoJsonSeq => "geojsonseq",
             Self::GeoPackage => "gpkg",
             Self::Csv => "csv",
+            Self::StationFile => "station",
         }
     }
 }
@@ -107,11 +110,23 @@ fn judge(head: &[u8], complete: bool) -> Verdict {
     } else if crate::csv::wide_starts_with(head, '{') {
         return Verdict::Encoding("UTF-16, but GeoJSON is UTF-8 by its standard");
     }
-    if crate::csv::looks_like_table(head) {
+    if station_rows(head, wide) {
+        Verdict::Is(Format::StationFile)
+    } else if crate::csv::looks_like_table(head) {
         Verdict::Is(Format::Csv)
     } else {
         Verdict::Other("plain text without columns")
     }
+}
+
+/// Whether more lines than not are rows of a station file.
+fn station_rows(head: &[u8], wide: Option<&'static encoding_rs::Encoding>) -> bool {
+    let text = wide.unwrap_or(encoding_rs::UTF_8).decode(head).0;
+    let (mut rows, mut others) = (0, 0);
+    for line in text.lines().filter(|line| !line.trim().is_empty()).take(100) {
+        if crate::station_file::looks_like_row(line) { rows += 1 } else { others += 1 }
+    }
+    rows > others
 }
 
 /// JSON by the first members of its first object.
@@ -258,6 +273,12 @@ mod tests {
             (b"\x89PNG\r\n\x1a\n", Verdict::Other("a PNG picture")),
             (b"\0\0\0\0\0\0\0\0", Verdict::Other("a file of zero bytes, as after a failed copy")),
             (b"{\"a\":1}", Verdict::Other("JSON, but not GeoJSON")),
+            (b"\xef\xbb\xbfNO2\t14,91\tug/m3\t20260325000500\t00\t\r\n", Verdict::Is(Format::StationFile)),
+            (
+                b"pH\t8.81\t\t20260325000500\t00\nPM10\t4\nCO\t\tmg/m3\t20260325000500\t01",
+                Verdict::Is(Format::StationFile),
+            ),
+            (b"id\tlon\tlat\ttime\tstatus\na\t106\t11\t20260325000500\t00\n", Verdict::Is(Format::Csv)),
             (b"just some words\n", Verdict::Other("plain text without columns")),
         ];
         for (bytes, verdict) in cases {

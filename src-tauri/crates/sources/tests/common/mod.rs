@@ -3,7 +3,7 @@
 
 pub mod server;
 
-use model::{BBox, Feature, Protocol};
+use model::{BBox, Feature, Protocol, Timestamp};
 use sources::{
     Client, Collection, Continue, FetchError, Fetched, Progress, ReadError, ReadOptions, ReadSummary, Url, Wanted,
     read_file, service,
@@ -73,7 +73,7 @@ pub fn collection(features: &[String]) -> String {
 
 /// The whole layer, by its id.
 pub fn wanted<'a>(root: &'a Url, layer: &'a str, staging: &'a Path) -> Wanted<'a> {
-    Wanted { root, layer, collection: None, id_field: None, validator: None, province: PROVINCE, staging }
+    Wanted { root, layer, collection: None, id_field: None, validator: None, province: PROVINCE, now: Timestamp::UNIX_EPOCH, staging }
 }
 
 pub async fn fetch_collection(
