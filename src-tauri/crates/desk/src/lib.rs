@@ -54,3 +54,4 @@ pub use tiles::{MAX_TILE_ZOOM, TileAnswer, TileFigures};
 
 /// The words of the crates below that callers of the desk meet.
 pub use model::{BBox, LayerId, Role, Session, Timestamp};
+pub use sources::TextEncoding;

@@ -29,6 +29,7 @@
 mod archive;
 mod crs;
 mod csv;
+mod encoding;
 pub mod events;
 mod file;
 mod geojson;
@@ -38,8 +39,11 @@ mod net;
 pub mod ogc;
 mod out;
 pub mod sensorthings;
+mod shapefile;
+mod zipped;
 
 pub use archive::TileArchive;
+pub use encoding::TextEncoding;
 pub use events::ServerEvent;
 pub use file::{Continue, Format, OnError, Prepare, ReadError, ReadOptions, ReadSummary, read_file, sniff};
 pub use geojson::geometry_json;
