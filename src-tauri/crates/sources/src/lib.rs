@@ -35,6 +35,7 @@ mod file;
 mod geojson;
 mod geometry;
 mod geopackage;
+mod kml;
 mod net;
 pub mod ogc;
 mod out;

@@ -1,6 +1,6 @@
 //! Tables as text, in and out: any of the usual encodings, delimiters and number forms.
 
-mod columns;
+pub(crate) mod columns;
 mod text;
 mod wkt;
 mod write;

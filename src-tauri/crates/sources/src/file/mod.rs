@@ -177,6 +177,7 @@ fn read_rows(
         Format::Csv => crate::csv::read(path, options, rows, progress),
         Format::GeoPackage => crate::geopackage::read(path, options, rows, progress),
         Format::Shapefile => crate::shapefile::read(path, options, rows, progress),
+        Format::Kml => crate::kml::read(path, options, rows, progress),
     }
 }
 

@@ -17,6 +17,8 @@ pub enum Format {
     Csv,
     /// The `.shp` with its companions beside it, or a ZIP archive of them.
     Shapefile,
+    /// KML, or KMZ.
+    Kml,
 }
 
 impl Format {
@@ -27,6 +29,7 @@ impl Format {
             Self::GeoPackage => "gpkg",
             Self::Csv => "csv",
             Self::Shapefile => "shp",
+            Self::Kml => "kml",
         }
     }
 }
@@ -84,11 +87,13 @@ fn zipped(path: &Path) -> Result<Format, ReadError> {
     if archive.names().iter().any(|name| crate::shapefile::is_member(name)) {
         return Ok(Format::Shapefile);
     }
+    if archive.names().iter().any(|name| crate::kml::is_member(name)) {
+        return Ok(Format::Kml);
+    }
     Err(other(
         path,
         match () {
             () if has("xl/workbook.xml") => "an Excel workbook, which is not supported yet; save it as CSV",
-            () if has(".kml") => "KMZ, which is not supported yet",
             () => "a ZIP archive without a file that can be read",
         },
     ))
@@ -103,6 +108,7 @@ fn other(path: &Path, is: &str) -> ReadError {
         "csv" | "tsv" | "txt" => "a table",
         "shp" => "a shapefile",
         "zip" => "a zipped shapefile",
+        "kml" | "kmz" => "KML",
         _ => "",
     };
     ReadError::WrongFormat { path: path.to_path_buf(), says: says.into(), is: is.into() }
@@ -253,8 +259,10 @@ fn by_text(text: &[u8]) -> Option<Verdict> {
     let lower = String::from_utf8_lossy(start).to_ascii_lowercase();
     let lower = lower.trim_start();
     if lower.starts_with('<') {
+        if lower.contains("<kml") {
+            return Some(Verdict::Is(Format::Kml));
+        }
         let is = [
-            ("<kml", "KML, which is not supported yet"),
             ("<gml", "GML, which is not supported"),
             ("featurecollection", "GML, which is not supported"),
             ("<gpx", "GPX, which is not supported"),
