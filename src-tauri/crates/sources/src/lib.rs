@@ -32,6 +32,7 @@ mod csv;
 mod encoding;
 pub mod events;
 mod file;
+mod flatgeobuf;
 mod geojson;
 mod geometry;
 mod geopackage;

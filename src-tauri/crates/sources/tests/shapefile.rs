@@ -364,3 +364,19 @@ fn damage_never_panics() {
         let _ = read(&path);
     }
 }
+
+#[test]
+fn a_read_that_is_told_to_stop_stops() {
+    let folder = Folder::new();
+    let shape = shp(1, &vec![at(106.1, 11.1); 20_000]);
+    for path in [folder.put("a.shp", &shape), folder.put("a.zip", zip(&[("a.shp", &shape)]))] {
+        let mut calls = 0;
+        let error = sources::read_file(&path, &ReadOptions::new(PROVINCE), &mut |_, _| Ok(()), &mut |done, total| {
+            calls += 1;
+            assert!(done <= total && total >= shape.len() as u64);
+            if calls > 1 { sources::Continue::No } else { sources::Continue::Yes }
+        })
+        .unwrap_err();
+        assert_eq!((error.code(), calls), ("cancelled", 2));
+    }
+}

@@ -19,6 +19,7 @@ pub enum Format {
     Shapefile,
     /// KML, or KMZ.
     Kml,
+    FlatGeobuf,
 }
 
 impl Format {
@@ -30,6 +31,7 @@ impl Format {
             Self::Csv => "csv",
             Self::Shapefile => "shp",
             Self::Kml => "kml",
+            Self::FlatGeobuf => "fgb",
         }
     }
 }
@@ -109,6 +111,7 @@ fn other(path: &Path, is: &str) -> ReadError {
         "shp" => "a shapefile",
         "zip" => "a zipped shapefile",
         "kml" | "kmz" => "KML",
+        "fgb" => "FlatGeobuf",
         _ => "",
     };
     ReadError::WrongFormat { path: path.to_path_buf(), says: says.into(), is: is.into() }
@@ -232,7 +235,6 @@ fn by_signature(head: &[u8]) -> Option<Verdict> {
         (b"\x28\xb5\x2f\xfd", "a Zstandard archive; unpack it first"),
         (b"PAR1", "a Parquet table, which is not supported yet"),
         (b"\xd0\xcf\x11\xe0", "an old Excel or Word file; save it as CSV"),
-        (b"fgb\x03", "FlatGeobuf, which is not supported yet"),
         (b"PMTiles", "PMTiles, a store of tiles and not of features"),
         (b"AC10", "a DWG drawing; save it as DXF or GeoJSON"),
         (b"\x7fELF", "a program"),
@@ -247,6 +249,9 @@ fn by_signature(head: &[u8]) -> Option<Verdict> {
     }
     if starts(b"\x00\x00\x27\x0a") {
         return Some(Verdict::Is(Format::Shapefile));
+    }
+    if starts(b"fgb\x03fgb") {
+        return Some(Verdict::Is(Format::FlatGeobuf));
     }
     if starts(b"PK\x03\x04") || starts(b"PK\x05\x06") {
         return Some(Verdict::Zip);
