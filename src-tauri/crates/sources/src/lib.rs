@@ -29,6 +29,7 @@
 mod archive;
 mod crs;
 mod csv;
+mod dxf;
 mod encoding;
 pub mod events;
 mod file;

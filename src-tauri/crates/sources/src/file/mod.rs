@@ -178,6 +178,7 @@ fn read_rows(
         Format::GeoPackage => crate::geopackage::read(path, options, rows, progress),
         Format::Shapefile => crate::shapefile::read(path, options, rows, progress),
         Format::Kml => crate::kml::read(path, options, rows, progress),
+        Format::Dxf => crate::dxf::read(path, options, rows, progress),
         Format::FlatGeobuf => crate::flatgeobuf::read(path, options, rows, progress),
     }
 }

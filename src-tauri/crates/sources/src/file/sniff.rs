@@ -20,6 +20,8 @@ pub enum Format {
     /// KML, or KMZ.
     Kml,
     FlatGeobuf,
+    /// A drawing in the text form.
+    Dxf,
 }
 
 impl Format {
@@ -32,6 +34,7 @@ impl Format {
             Self::Shapefile => "shp",
             Self::Kml => "kml",
             Self::FlatGeobuf => "fgb",
+            Self::Dxf => "dxf",
         }
     }
 }
@@ -112,6 +115,7 @@ fn other(path: &Path, is: &str) -> ReadError {
         "zip" => "a zipped shapefile",
         "kml" | "kmz" => "KML",
         "fgb" => "FlatGeobuf",
+        "dxf" => "a DXF drawing",
         _ => "",
     };
     ReadError::WrongFormat { path: path.to_path_buf(), says: says.into(), is: is.into() }
@@ -236,6 +240,7 @@ fn by_signature(head: &[u8]) -> Option<Verdict> {
         (b"PAR1", "a Parquet table, which is not supported yet"),
         (b"\xd0\xcf\x11\xe0", "an old Excel or Word file; save it as CSV"),
         (b"PMTiles", "PMTiles, a store of tiles and not of features"),
+        (b"AutoCAD Binary DXF", "a DXF drawing in the binary form; save it as text (ASCII)"),
         (b"AC10", "a DWG drawing; save it as DXF or GeoJSON"),
         (b"\x7fELF", "a program"),
         (b"MZ", "a program"),
@@ -279,7 +284,7 @@ fn by_text(text: &[u8]) -> Option<Verdict> {
     }
     let mut lines = lower.lines().map(str::trim);
     if lines.next() == Some("0") && lines.next() == Some("section") {
-        return Some(Verdict::Other("a DXF drawing, which is not supported yet"));
+        return Some(Verdict::Is(Format::Dxf));
     }
     None
 }
