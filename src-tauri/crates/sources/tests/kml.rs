@@ -8,7 +8,7 @@ use common::{
 };
 use geo_types::Geometry;
 use model::Value;
-use sources::{Format, ReadOptions};
+use sources::{Format, ReadOptions, WriteOptions, write_file};
 
 fn document(inside: &str) -> String {
     format!(
@@ -219,4 +219,32 @@ fn damage_never_panics() {
     ));
     survives_damage("a.kml", text.as_bytes(), &[]);
     survives_damage("a.kmz", &zip(&[("doc.kml", text.as_bytes())]), &[]);
+}
+
+#[test]
+fn what_is_written_is_what_gdal_reads() {
+    let rows = [
+        common::point("a", 106.123_456_789, 11.1).replace("\"name\":\"Trạm a\"", "\"name\":\"<Trạm> & \\u0001\\\"a\\\"\",\"so\":7,\"ha\":1.5"),
+        r#"{"type":"Feature","id":"b","properties":{"name":"lô","so":null},"geometry":{"type":"MultiPolygon","coordinates":[[[[106,11],[106.1,11],[106.1,11.1],[106,11]],[[106.05,11.01],[106.06,11.01],[106.06,11.02],[106.05,11.01]]]]}}"#.into(),
+        r#"{"type":"Feature","id":"c","properties":{},"geometry":{"type":"GeometryCollection","geometries":[{"type":"Point","coordinates":[106.3,11.3]},{"type":"LineString","coordinates":[[106,11],[106.1,11.2]]}]}}"#.into(),
+    ];
+    let (summary, features) = read_bytes("a.geojson", common::collection(&rows)).unwrap();
+    let folder = Folder::new();
+    let path = folder.0.path().join("a.kml");
+    let all = || features.iter().map(|(_, feature)| feature.clone());
+    assert_eq!(write_file(&path, &mut all(), &summary.fields, &WriteOptions::default()).unwrap(), 3);
+    let (_, back) = read(&path).unwrap();
+    assert_eq!(back[0].1.text("name"), Some("<Trạm> & \"a\""), "without what XML cannot hold");
+    assert_eq!((&back[0].1.properties["so"], &back[0].1.properties["ha"]), (&Value::Integer(7), &Value::Real(1.5)));
+    for ((_, was), (_, is)) in features.iter().zip(&back) {
+        assert_eq!((&was.id, &was.geometry), (&is.id, &is.geometry));
+    }
+    let options = WriteOptions { crs: Some(9209), ..WriteOptions::default() };
+    assert_eq!(write_file(&path, &mut all(), &summary.fields, &options).unwrap_err().code(), "crs_unsupported");
+    if !ogr2ogr(&["--version"]) {
+        return;
+    }
+    let mut theirs = by_gdal(&path, "");
+    theirs.iter_mut().for_each(|feature| feature.properties.retain(|name, _| matches!(name, "so" | "ha")));
+    assert_same(&features, &theirs, 1e-9);
 }

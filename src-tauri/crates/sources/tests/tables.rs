@@ -185,7 +185,7 @@ fn what_is_written_reads_back_the_same() {
     ];
     let (summary, features) = read_bytes("a.geojson", collection(&rows)).unwrap();
     let folder = Folder::new();
-    for name in ["b.geojson", "b.geojsonl", "b.csv"] {
+    for name in ["b.geojson", "b.geojsonl", "b.csv", "b.kml"] {
         let path = folder.0.path().join(name);
         let all = features.iter().map(|(_, feature)| feature.clone());
         let count = write_file(&path, &mut all.clone(), &summary.fields, &WriteOptions::default()).unwrap();
@@ -197,7 +197,7 @@ fn what_is_written_reads_back_the_same() {
             assert_eq!(was.text("name"), is.text("name"), "{name}");
         }
     }
-    assert_eq!(std::fs::read_dir(folder.0.path()).unwrap().count(), 3, "no temporary file is left");
+    assert_eq!(std::fs::read_dir(folder.0.path()).unwrap().count(), 4, "no temporary file is left");
 }
 
 #[test]

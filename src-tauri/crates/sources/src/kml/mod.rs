@@ -1,9 +1,12 @@
-//! KML in, plain or in a KMZ archive (OGC 12-007r2): each placemark a feature, with its folder's name.
+//! KML in and out, plain or in a KMZ archive (OGC 12-007r2): each placemark a feature, with its folder's name.
 //!
 //! Document types are refused, and with them every entity that a document could define; nothing that a document links to
 //! is fetched.
 
 mod placemark;
+mod write;
+
+pub(crate) use write::KmlWriter;
 
 use crate::csv::columns::{self, Kind};
 use crate::encoding::{TextEncoding, Utf8};

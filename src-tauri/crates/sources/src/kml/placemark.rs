@@ -40,7 +40,7 @@ impl Placemark {
     pub(super) fn end_multi(&mut self) {
         if let Some(from) = self.multis.pop() {
             let parts = self.shapes.split_off(from.min(self.shapes.len()));
-            self.shapes.extend(joined(parts));
+            self.shapes.extend((!parts.is_empty()).then(|| multi(parts)));
         }
     }
 
@@ -148,13 +148,15 @@ impl Placemark {
     }
 }
 
-/// Several shapes as one; those of one kind as a multi-shape of it.
+/// Several shapes as one.
 fn joined(mut parts: Vec<Geometry<f64>>) -> Option<Geometry<f64>> {
-    if parts.len() < 2 {
-        return parts.pop();
-    }
+    if parts.len() < 2 { parts.pop() } else { Some(multi(parts)) }
+}
+
+/// Shapes of one kind as a multi-shape of it, others as a collection.
+fn multi(parts: Vec<Geometry<f64>>) -> Geometry<f64> {
     let all = |fits: fn(&Geometry<f64>) -> bool| parts.iter().all(fits);
-    Some(if all(|part| matches!(part, Geometry::Point(_) | Geometry::MultiPoint(_))) {
+    if all(|part| matches!(part, Geometry::Point(_) | Geometry::MultiPoint(_))) {
         MultiPoint(
             parts
                 .into_iter()
@@ -192,5 +194,5 @@ fn joined(mut parts: Vec<Geometry<f64>>) -> Option<Geometry<f64>> {
         .into()
     } else {
         Geometry::GeometryCollection(GeometryCollection(parts))
-    })
+    }
 }
