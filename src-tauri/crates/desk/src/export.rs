@@ -18,7 +18,8 @@ pub struct ExportOptions {
 }
 
 impl Desk {
-    /// Writes a layer, or a part of it, to a file; the format by the file's ending: geojson, geojsonl, gpkg, csv.
+    /// Writes a layer, or a part of it, to a file; the format by the file's ending: geojson, geojsonl, gpkg, csv,
+    /// kml.
     /// The file is whole or not there. Returns the number of features.
     ///
     /// # Errors

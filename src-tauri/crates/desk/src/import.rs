@@ -11,7 +11,7 @@ use model::{
     Provenance, Rejection, Suggestion, Timestamp, Title, Value,
 };
 use serde::Serialize;
-use sources::{Continue, OnError, ReadOptions};
+use sources::{Continue, OnError, ReadOptions, TextEncoding};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -36,6 +36,10 @@ pub struct ImportOptions {
     pub crs: Option<u32>,
     /// Field of the layer = column of the file.
     pub map: Vec<(String, String)>,
+    /// The table, sheet or shapefile of a file that holds several; absent: the one called like the layer.
+    pub table: Option<String>,
+    /// How the text is written, over what the file says.
+    pub encoding: Option<TextEncoding>,
     /// The first bad row ends it.
     pub abort: bool,
     pub mode: ImportMode,
@@ -163,8 +167,9 @@ impl Desk {
                 ImportMode::Upsert { key } if key != "id" => Some(key.clone()),
                 _ => None,
             },
-            // A GeoPackage with several tables: the one that is called like the layer.
-            table: Some(layer.to_string()),
+            // With several tables and no word on it: the one that is called like the layer.
+            table: Some(options.table.clone().unwrap_or_else(|| layer.to_string())),
+            encoding: options.encoding,
             prepare: Some(&prepare),
             ..ReadOptions::new(self.bbox())
         };

@@ -62,3 +62,4 @@ pub use words::failure;
 pub use model::{
     BBox, Classification, Field, FieldType, GeometryKind, LayerId, Role, Schema, Session, Timestamp, Title,
 };
+pub use sources::TextEncoding;

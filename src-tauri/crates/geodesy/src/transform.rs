@@ -36,8 +36,17 @@ static PROJECTIONS: LazyLock<Vec<(u32, Proj)>> = LazyLock::new(|| {
         (4326, "+proj=longlat +datum=WGS84 +no_defs".to_owned()),
         (4756, format!("+proj=longlat +ellps=WGS84 +towgs84={TO_WGS84} +no_defs")),
     ];
+    let utm = [(32_648, 105), (32_649, 111)].map(|(epsg, meridian)| {
+        (
+            epsg,
+            format!(
+                "+proj=tmerc +lat_0=0 +lon_0={meridian} +k=0.9996 +x_0=500000 +y_0=0 +datum=WGS84 +units=m +no_defs"
+            ),
+        )
+    });
     grids
         .chain(geographic)
+        .chain(utm)
         .filter_map(|(epsg, definition)| Some((epsg, Proj::from_proj_string(&definition).ok()?)))
         .collect()
 });

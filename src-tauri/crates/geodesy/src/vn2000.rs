@@ -70,7 +70,7 @@ static GRIDS: [Vn2000; 20] = [
 
 /// Every code that [`crate::transformer`] takes.
 pub fn known_codes() -> impl Iterator<Item = u32> {
-    [4326, 4756, 3857].into_iter().chain(GRIDS.iter().map(|grid| grid.epsg))
+    [4326, 4756, 3857, 32_648, 32_649].into_iter().chain(GRIDS.iter().map(|grid| grid.epsg))
 }
 
 #[cfg(test)]

@@ -69,6 +69,18 @@ fn web_mercator_matches_its_definition() {
 }
 
 #[test]
+fn utm_on_wgs84_matches_proj() {
+    let place = Coord { x: 106.129, y: 11.304 };
+    // PROJ 9.1.1: gdaltransform -t_srs EPSG:32648, EPSG:32649.
+    for (epsg, x, y) in
+        [(32_648, 623_215.601_877_992, 1_249_831.172_167_79), (32_649, -32_170.095_469_75, 1_254_035.225_806_53)]
+    {
+        let at = from_wgs84(epsg).unwrap().coord(place).unwrap();
+        assert!((at.x - x).abs() < 1e-3 && (at.y - y).abs() < 1e-3, "EPSG:{epsg} {at:?}");
+    }
+}
+
+#[test]
 fn geometries_turn_as_a_whole() {
     let to = transformer(9209).unwrap();
     let corner = Coord { x: 568_469.126, y: 1_250_153.911 };
@@ -87,9 +99,9 @@ fn geometries_turn_as_a_whole() {
 
 #[test]
 fn bad_input_is_an_error_that_names_it() {
-    let error = transformer(32648).err().unwrap();
-    assert_eq!(error, GeodesyError::UnknownCrs { epsg: 32648 });
-    assert!(error.to_string().contains("32648"));
+    let error = transformer(32647).err().unwrap();
+    assert_eq!(error, GeodesyError::UnknownCrs { epsg: 32647 });
+    assert!(error.to_string().contains("32647"));
     for (x, y) in [(f64::NAN, 1.0), (1e300, 1e300), (f64::INFINITY, 0.0), (-1e9, 5.0), (0.0, f64::NEG_INFINITY)] {
         for epsg in geodesy::known_codes() {
             assert!(transformer(epsg).unwrap().coord(Coord { x, y }).is_err(), "EPSG:{epsg} took ({x}, {y})");

@@ -2,7 +2,7 @@
 //! touched, and a query that does not end is ended.
 
 use crate::crs;
-use crate::file::{Continue, FileCrs, ReadError, ReadOptions, Row, Rows, rejection, stored};
+use crate::file::{Continue, FileCrs, ReadError, ReadOptions, Row, Rows, check_columns, rejection, stored};
 use model::{NamedRows, Rejection, Value};
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, Authorization};
@@ -243,16 +243,8 @@ impl<'a> Foreign<'a> {
         progress: &mut dyn FnMut(u64, u64) -> Continue,
         total_bytes: u64,
     ) -> Result<(), ReadError> {
-        for (field, column) in &options.map {
-            if !table.columns.iter().any(|known| known.name == *column) {
-                return Err(ReadError::NoColumn {
-                    path: self.path.to_path_buf(),
-                    field: field.clone(),
-                    column: column.clone(),
-                    columns: table.columns.iter().map(|column| column.name.clone()).collect(),
-                });
-            }
-        }
+        let names: Vec<String> = table.columns.iter().map(|column| column.name.clone()).collect();
+        check_columns(self.path, options, &names)?;
         let key = table.key.as_deref().map_or("NULL".to_owned(), quoted);
         let mut sql = format!("SELECT {key}, {}", quoted(&table.geometry));
         for column in &table.columns {

@@ -30,18 +30,25 @@ mod archive;
 pub mod cap;
 mod crs;
 mod csv;
+mod dxf;
+mod encoding;
 pub mod events;
 mod features;
 mod file;
+mod flatgeobuf;
 mod geojson;
 mod geometry;
 mod geopackage;
+mod kml;
 mod net;
 mod out;
 pub mod sensorthings;
+mod shapefile;
 pub mod station_file;
+mod zipped;
 
 pub use archive::TileArchive;
+pub use encoding::TextEncoding;
 pub use events::ServerEvent;
 pub use features::{Collection, FeatureService, Fetched, Fetching, Progress, Wanted, service};
 pub use file::{

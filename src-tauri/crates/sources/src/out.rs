@@ -2,6 +2,7 @@
 
 use crate::csv::CsvWriter;
 use crate::geojson::GeoJsonWriter;
+use crate::kml::KmlWriter;
 use model::{Feature, Field};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -16,14 +17,14 @@ pub struct WriteOptions {
     pub lon_lat: bool,
     /// CSV: a byte order mark in front, by which Excel knows UTF-8.
     pub bom: bool,
-    /// GeoJSON: the collection's name.
+    /// GeoJSON, KML: the collection's name.
     pub name: Option<String>,
 }
 
 /// Why a file was not written. The file that stood there before is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    #[error("{}: the ending {ending:?} is not known; use .geojson, .geojsonl or .csv", path.display())]
+    #[error("{}: the ending {ending:?} is not known; use .geojson, .geojsonl, .csv or .kml", path.display())]
     UnknownEnding { path: PathBuf, ending: String },
     #[error("{}: no permission to write there", path.display())]
     NoPermission { path: PathBuf },
@@ -85,9 +86,11 @@ impl WriteError {
 enum Writer<W: Write> {
     GeoJson(GeoJsonWriter<W>),
     Csv(Box<CsvWriter<W>>),
+    Kml(KmlWriter<W>),
 }
 
-/// Writes features by the file's ending: `.geojson`/`.json`, `.geojsonl`/`.geojsons`/`.ndjson`, `.csv`. Returns how many.
+/// Writes features by the file's ending: `.geojson`/`.json`, `.geojsonl`/`.geojsons`/`.ndjson`, `.csv`,
+/// `.kml` (WGS84 only). Returns how many.
 ///
 /// Into a file beside it, flushed to disk, then renamed: a reader never sees half a file, and an error leaves the old one.
 /// CSV holds the id, the position and `fields`; GeoJSON all properties.
@@ -105,6 +108,7 @@ pub fn write_file(
         "geojson" | "json" => Form::Collection,
         "geojsonl" | "geojsons" | "ndjson" | "jsonl" => Form::Lines,
         "csv" => Form::Csv,
+        "kml" => Form::Kml,
         _ => return Err(WriteError::UnknownEnding { path: path.to_path_buf(), ending }),
     };
     if path.is_dir() {
@@ -124,6 +128,7 @@ enum Form {
     Collection,
     Lines,
     Csv,
+    Kml,
 }
 
 fn fill(
@@ -143,7 +148,11 @@ fn fill(
         reason,
     };
     let to = geodesy::from_wgs84(epsg).map_err(|error| crs_error("", error.to_string()))?;
+    if matches!(form, Form::Kml) && epsg != 4326 {
+        return Err(crs_error("", "KML knows WGS84 only".into()));
+    }
     let started = match form {
+        Form::Kml => KmlWriter::new(file, fields, options.name.as_deref()).map(Writer::Kml),
         Form::Csv => {
             CsvWriter::new(file, fields, !options.lon_lat, options.bom).map(|writer| Writer::Csv(Box::new(writer)))
         }
@@ -168,6 +177,7 @@ fn fill(
         let written = match &mut writer {
             Writer::GeoJson(writer) => writer.feature(&feature),
             Writer::Csv(writer) => writer.feature(&feature),
+            Writer::Kml(writer) => writer.feature(&feature),
         };
         written.map_err(|error| match error.kind() {
             io::ErrorKind::InvalidData => {
@@ -180,6 +190,7 @@ fn fill(
     let finished = match writer {
         Writer::GeoJson(writer) => writer.finish(),
         Writer::Csv(writer) => writer.finish(),
+        Writer::Kml(writer) => writer.finish(),
     };
     let file = finished.and_then(|file| file.into_inner().map_err(io::IntoInnerError::into_error));
     file.and_then(|file| file.sync_all()).map_err(|error| wrong(&error))?;

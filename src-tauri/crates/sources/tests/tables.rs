@@ -47,7 +47,7 @@ fn windows_1258_is_guessed_with_a_warning_and_latin_1_is_not() {
     let bytes = b"id,t\xean,lon,lat\na,Tra\xf2m Ta\xecn Ninh \xd0\xfd\xec\x63 Ho\xcca,106.1,11.1\n";
     let (summary, features) = read_bytes("a.csv", bytes).unwrap();
     assert_eq!(features[0].1.text("tên"), Some("Trạm Tán Ninh Đức Hòa"));
-    assert!(summary.report.warnings[0].contains("Windows-1258"), "{:?}", summary.report.warnings);
+    assert!(summary.report.warnings[0].contains("windows-1258"), "{:?}", summary.report.warnings);
     let error = read_bytes("a.csv", b"id,name,lon,lat\na,K\xf6ln \xfc\xdf,106.1,11.1\n").unwrap_err();
     assert_eq!(error.code(), "encoding");
     assert!(error.to_string().contains("byte 19"), "{error}");
@@ -136,7 +136,7 @@ fn files_that_are_something_else_say_what() {
         ("a.geojson", &b""[..], "empty_file", "empty"),
         ("a.geojson", b" \n\t ", "empty_file", "empty"),
         ("a.geojson", png, "wrong_format", "PNG"),
-        ("a.csv", b"PK\x03\x04....[Content_Types].xml", "wrong_format", "Excel"),
+        ("a.csv", b"PK\x03\x04....[Content_Types].xml", "corrupt", "complete copy"),
         ("a.geojson", b"<!DOCTYPE html><html>", "wrong_format", "web page"),
         ("a.geojson", b"[1,2]", "wrong_format", "list"),
         ("a.geojson", b"{\"type\":\"Topology\",\"objects\":{}}", "wrong_format", "TopoJSON"),
@@ -185,7 +185,7 @@ fn what_is_written_reads_back_the_same() {
     ];
     let (summary, features) = read_bytes("a.geojson", collection(&rows)).unwrap();
     let folder = Folder::new();
-    for name in ["b.geojson", "b.geojsonl", "b.csv"] {
+    for name in ["b.geojson", "b.geojsonl", "b.csv", "b.kml"] {
         let path = folder.0.path().join(name);
         let all = features.iter().map(|(_, feature)| feature.clone());
         let count = write_file(&path, &mut all.clone(), &summary.fields, &WriteOptions::default()).unwrap();
@@ -197,7 +197,7 @@ fn what_is_written_reads_back_the_same() {
             assert_eq!(was.text("name"), is.text("name"), "{name}");
         }
     }
-    assert_eq!(std::fs::read_dir(folder.0.path()).unwrap().count(), 3, "no temporary file is left");
+    assert_eq!(std::fs::read_dir(folder.0.path()).unwrap().count(), 4, "no temporary file is left");
 }
 
 #[test]

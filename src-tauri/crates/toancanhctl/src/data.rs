@@ -5,7 +5,7 @@ use clap::Args;
 use desk::api::{Failure, LayerInfo};
 use desk::{
     BBox, Desk, ExportOptions, ImportMode, ImportOptions, Kind, LayerId, MAX_TILE_ZOOM, OBSERVATIONS,
-    QueryArgs as Question, TileAnswer, Timestamp, call,
+    QueryArgs as Question, TextEncoding, TileAnswer, Timestamp, call,
 };
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
@@ -36,6 +36,13 @@ pub struct ImportArgs {
     /// Field of the layer = column of the file.
     #[arg(long = "map", value_name = "FIELD=COLUMN", value_parser = pair)]
     map: Vec<(String, String)>,
+    /// The table, sheet or shapefile of a file that holds several [default: the one called like the layer].
+    #[arg(long, value_name = "NAME")]
+    table: Option<String>,
+    /// How the text of a shapefile's table, a CSV or a DXF is written: UTF-8, windows-1258, TCVN3, VNI, … [default: what
+    /// the file says, else judged by its letters].
+    #[arg(long, value_name = "NAME", value_parser = encoding)]
+    encoding: Option<TextEncoding>,
     #[arg(long, value_parser = ["reject", "abort"], default_value = "reject")]
     on_error: String,
     /// The layer's content is replaced (default).
@@ -104,6 +111,11 @@ pub struct QueryArgs {
 fn crs(text: &str) -> Result<u32, String> {
     let digits = text.strip_prefix("EPSG:").or_else(|| text.strip_prefix("epsg:")).unwrap_or(text);
     digits.parse().map_err(|_| format!("{text:?} is not EPSG:n, for example EPSG:9209"))
+}
+
+fn encoding(text: &str) -> Result<TextEncoding, String> {
+    TextEncoding::by_name(text)
+        .ok_or_else(|| format!("{text:?} is no encoding known here; for example UTF-8, windows-1258, TCVN3 or VNI"))
 }
 
 fn moment(text: &str) -> Result<Timestamp, String> {
@@ -213,6 +225,8 @@ pub fn import(desk: &Desk, args: &ImportArgs, out: &Output) -> Result<(), Failur
     let options = ImportOptions {
         crs: args.crs,
         map: args.map.clone(),
+        table: args.table.clone(),
+        encoding: args.encoding,
         abort: args.on_error == "abort",
         mode: match (&args.upsert, args.append) {
             (Some(key), _) => ImportMode::Upsert { key: key.clone() },

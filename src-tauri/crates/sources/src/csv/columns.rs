@@ -68,7 +68,7 @@ pub(super) fn position(path: &Path, headers: &[String], options: &ReadOptions) -
 
 /// The type of a column by its first values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Text,
     Integer,
     Real,
@@ -100,7 +100,7 @@ pub(super) fn kind<'a>(header: &str, values: impl Iterator<Item = &'a str>, deci
 }
 
 /// A cell's value; what does not fit its column's type stays text.
-pub(super) fn value(cell: &str, kind: Kind, decimal_comma: bool) -> Value {
+pub(crate) fn value(cell: &str, kind: Kind, decimal_comma: bool) -> Value {
     let trimmed = cell.trim();
     if trimmed.is_empty() {
         return Value::Null;

@@ -1,6 +1,6 @@
 //! Tables as text, in and out: any of the usual encodings, delimiters and number forms.
 
-mod columns;
+pub(crate) mod columns;
 mod text;
 mod wkt;
 mod write;
@@ -8,7 +8,8 @@ mod write;
 pub(crate) use text::{wide_encoding, wide_starts_with};
 pub(crate) use write::CsvWriter;
 
-use crate::file::{Continue, FileCrs, ReadError, ReadOptions, Row, Rows, Tracked, rejection, stored};
+use crate::encoding::Utf8;
+use crate::file::{Continue, FileCrs, ReadError, ReadOptions, Row, Rows, Tracked, rejection, stored, unique_fields};
 use columns::{Kind, Position};
 use csv::StringRecord;
 use geo_types::{Geometry, Point};
@@ -62,13 +63,13 @@ pub(crate) fn read(
     progress: &mut dyn FnMut(u64, u64) -> Continue,
 ) -> Result<(), ReadError> {
     let plain = || File::open(path).map_err(|error| ReadError::from_io(path, &error));
-    let guess = text::guess(path, plain()?)?;
+    let guess = text::guess(path, plain()?, options.encoding)?;
     if let Some(warning) = guess.warning {
         rows.warn(warning);
     }
-    let (delimiter, skip_bytes, skip_lines) = first_line(path, &mut text::Utf8::new(plain()?, guess.encoding))?;
+    let (delimiter, skip_bytes, skip_lines) = first_line(path, &mut Utf8::new(plain()?, guess.encoding))?;
     let since_record = Rc::new(Cell::new(0));
-    let reader = text::Utf8::new(Tracked::open(path, progress)?, guess.encoding);
+    let reader = Utf8::new(Tracked::open(path, progress)?, guess.encoding);
     let mut guarded = Guarded {
         reader,
         since_record: since_record.clone(),
@@ -154,7 +155,7 @@ impl Table<'_> {
         let kinds = (0..headers.len())
             .map(|at| columns::kind(&headers[at], head.iter().filter_map(|row| row.get(at)), self.decimal_comma))
             .collect();
-        let names = unique(&headers, self.options);
+        let names = unique_fields(&headers, self.options);
         let layout = Layout { names, kinds, position };
         for row in &head {
             self.record(row, &layout)?;
@@ -267,23 +268,6 @@ impl Table<'_> {
             }
         }
     }
-}
-
-/// Column names made unique and mapped to fields; an empty header gets its number.
-fn unique(headers: &[String], options: &ReadOptions) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for (at, header) in headers.iter().enumerate() {
-        let field = options.field_of(header);
-        let base = if field.is_empty() { format!("column_{}", at + 1) } else { field.to_owned() };
-        let mut name = base.clone();
-        let mut copy = 2;
-        while names.contains(&name) {
-            name = format!("{base}_{copy}");
-            copy += 1;
-        }
-        names.push(name);
-    }
-    names
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -18,7 +18,7 @@ pub enum ReadError {
     #[error("{}: the file ends too early, after row {last_good_row}; get a complete copy", path.display())]
     Truncated { path: PathBuf, last_good_row: u64 },
     /// `says` is what the ending promises (may be empty), `is` what the bytes are.
-    #[error("{}: {}this is {is}; GeoJSON, GeoJSON lines, GeoPackage, CSV and station files can be read", path.display(), promised(says))]
+    #[error("{}: {}this is {is}; GeoJSON, GeoJSON lines, GeoPackage, shapefiles, KML, FlatGeobuf, DXF, CSV and station files can be read", path.display(), promised(says))]
     WrongFormat { path: PathBuf, says: String, is: String },
     #[error("{}: the text is not readable from byte {offset} on ({reason}); save it as UTF-8", path.display())]
     Encoding { path: PathBuf, offset: u64, reason: String },
@@ -38,8 +38,8 @@ pub enum ReadError {
     CrsUnsupported { path: PathBuf, epsg: u32, reason: String },
     #[error("{}: row {row} is nested more than {limit} levels deep", path.display())]
     TooDeep { path: PathBuf, row: u64, limit: u32 },
-    /// A GeoPackage with several feature tables, none of the hinted name.
-    #[error("{}: it holds several tables ({}); say which one", path.display(), tables.join(", "))]
+    /// A GeoPackage with several feature tables, an archive with several shapefiles, none of the hinted name.
+    #[error("{}: it holds several tables ({}); say which one with --table", path.display(), tables.join(", "))]
     SeveralTables { path: PathBuf, tables: Vec<String> },
     #[error("{}: it holds no table of features", path.display())]
     NoTable { path: PathBuf },

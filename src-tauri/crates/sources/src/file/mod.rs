@@ -19,6 +19,7 @@ pub(crate) use fields::Shapes;
 pub(crate) use gate::{Gate, Judged, unharmed};
 pub(crate) use intake::{FileCrs, Row, RowCheck, Rows};
 
+use crate::encoding::TextEncoding;
 use intake::Intake;
 use model::{BBox, Feature, Field, GeometryKind, ReadReport, Rejection};
 use std::cell::{Cell, RefCell};
@@ -61,8 +62,10 @@ pub struct ReadOptions<'a> {
     pub province: BBox,
     /// The property that holds the key; without it the feature's id, then `id`, `code`, `fid`, then the row number.
     pub id_field: Option<String>,
-    /// The GeoPackage table to prefer when there are several.
+    /// The table, sheet or shapefile to prefer when the file holds several.
     pub table: Option<String>,
+    /// How the text of tables is written, over what the file says about itself.
+    pub encoding: Option<TextEncoding>,
     /// Longest row that is taken into memory.
     pub max_line_bytes: usize,
     /// Costly work on single rows, like the repair of shapes, that need not wait for the sink.
@@ -71,7 +74,7 @@ pub struct ReadOptions<'a> {
 
 impl fmt::Debug for ReadOptions<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { crs, map, on_error, province, id_field, table, max_line_bytes, prepare } = self;
+        let Self { crs, map, on_error, province, id_field, table, encoding, max_line_bytes, prepare } = self;
         f.debug_struct("ReadOptions")
             .field("crs", crs)
             .field("map", map)
@@ -79,6 +82,7 @@ impl fmt::Debug for ReadOptions<'_> {
             .field("province", province)
             .field("id_field", id_field)
             .field("table", table)
+            .field("encoding", encoding)
             .field("max_line_bytes", max_line_bytes)
             .field("prepare", &prepare.is_some())
             .finish()
@@ -98,6 +102,7 @@ impl ReadOptions<'_> {
             province,
             id_field: None,
             table: None,
+            encoding: None,
             max_line_bytes: Self::MAX_LINE_BYTES,
             prepare: None,
         }
@@ -173,6 +178,10 @@ fn read_rows(
         Format::GeoJson | Format::GeoJsonSeq => crate::geojson::read(path, options, gate, rows, progress),
         Format::Csv => crate::csv::read(path, options, rows, progress),
         Format::GeoPackage => crate::geopackage::read(path, options, rows, progress),
+        Format::Shapefile => crate::shapefile::read(path, options, rows, progress),
+        Format::Kml => crate::kml::read(path, options, rows, progress),
+        Format::Dxf => crate::dxf::read(path, options, rows, progress),
+        Format::FlatGeobuf => crate::flatgeobuf::read(path, options, rows, progress),
         Format::StationFile => Err(ReadError::WrongFormat {
             path: path.to_path_buf(),
             says: String::new(),
@@ -181,9 +190,9 @@ fn read_rows(
     }
 }
 
-/// A file that tells how far it is and stops when told to.
-pub(crate) struct Tracked<'a> {
-    file: File,
+/// A stream that tells how far it is and stops when told to.
+pub(crate) struct Tracked<'a, R = File> {
+    reader: R,
     done_bytes: u64,
     total_bytes: u64,
     progress: &'a mut dyn FnMut(u64, u64) -> Continue,
@@ -194,19 +203,55 @@ impl<'a> Tracked<'a> {
         let wrong = |error| ReadError::from_io(path, &error);
         let file = File::open(path).map_err(wrong)?;
         let total_bytes = file.metadata().map_err(wrong)?.len();
-        Ok(Self { file, done_bytes: 0, total_bytes, progress })
+        Ok(Self::over(file, total_bytes, progress))
     }
 }
 
-impl Read for Tracked<'_> {
+impl<'a, R> Tracked<'a, R> {
+    pub(crate) fn over(reader: R, total_bytes: u64, progress: &'a mut dyn FnMut(u64, u64) -> Continue) -> Self {
+        Self { reader, done_bytes: 0, total_bytes, progress }
+    }
+}
+
+impl<R: Read> Read for Tracked<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.file.read(buffer)?;
+        let read = self.reader.read(buffer)?;
         self.done_bytes += read as u64;
         match (self.progress)(self.done_bytes, self.total_bytes.max(self.done_bytes)) {
             Continue::Yes => Ok(read),
             Continue::No => Err(std::io::Error::other(Stopped)),
         }
     }
+}
+
+/// The fields that columns become: mapped by the caller and made unique; an empty name gets its number.
+pub(crate) fn unique_fields(columns: &[String], options: &ReadOptions) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for (at, column) in columns.iter().enumerate() {
+        let field = options.field_of(column);
+        let base = if field.is_empty() { format!("column_{}", at + 1) } else { field.to_owned() };
+        let mut name = base.clone();
+        let mut copy = 2;
+        while names.contains(&name) {
+            name = format!("{base}_{copy}");
+            copy += 1;
+        }
+        names.push(name);
+    }
+    names
+}
+
+/// That every column the caller maps is there.
+pub(crate) fn check_columns(path: &Path, options: &ReadOptions, columns: &[String]) -> Result<(), ReadError> {
+    let missing = options.map.iter().find(|(_, column)| !columns.contains(column));
+    missing.map_or(Ok(()), |(field, column)| {
+        Err(ReadError::NoColumn {
+            path: path.to_path_buf(),
+            field: field.clone(),
+            column: column.clone(),
+            columns: columns.to_vec(),
+        })
+    })
 }
 
 /// A value cut to what a rejection may carry.

@@ -1,6 +1,7 @@
 //! What a file is, by its bytes. The ending only helps to word the error.
 
 use crate::ReadError;
+use crate::zipped::Zipped;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -14,6 +15,13 @@ pub enum Format {
     GeoJsonSeq,
     GeoPackage,
     Csv,
+    /// The `.shp` with its companions beside it, or a ZIP archive of them.
+    Shapefile,
+    /// KML, or KMZ.
+    Kml,
+    FlatGeobuf,
+    /// A drawing in the text form.
+    Dxf,
     /// Values of a station (Circular 10/2021/TT-BTNMT), not features: [`crate::station_file`] reads it.
     StationFile,
 }
@@ -25,6 +33,10 @@ impl Format {
             Self::GeoJsonSeq => "geojsonseq",
             Self::GeoPackage => "gpkg",
             Self::Csv => "csv",
+            Self::Shapefile => "shp",
+            Self::Kml => "kml",
+            Self::FlatGeobuf => "fgb",
+            Self::Dxf => "dxf",
             Self::StationFile => "station",
         }
     }
@@ -35,7 +47,8 @@ const HEAD_BYTES: u64 = 64 << 10;
 /// Tells the format of a file by its first 64 kB.
 ///
 /// # Errors
-/// `not_found`, `no_permission`, `directory`, `empty_file`; `wrong_format` with what the file is instead.
+/// `not_found`, `no_permission`, `directory`, `empty_file`; `wrong_format` with what the file is instead; `corrupt` for
+/// a ZIP archive that cannot be looked into.
 pub fn sniff(path: &Path) -> Result<Format, ReadError> {
     let wrong = |error| ReadError::from_io(path, &error);
     let file = File::open(path).map_err(wrong)?;
@@ -52,16 +65,46 @@ pub fn sniff(path: &Path) -> Result<Format, ReadError> {
     }
     let mut head = Vec::new();
     file.take(HEAD_BYTES).read_to_end(&mut head).map_err(wrong)?;
+    // The index of a shapefile begins like the shapes, and only its name tells that nothing is to be had from it.
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    if ending.eq_ignore_ascii_case("shx") {
+        return Err(other(path, "the index of a shapefile; name the .shp beside it"));
+    }
+    if ending.eq_ignore_ascii_case("dbf")
+        && matches!(head.first(), Some(0x02 | 0x03 | 0x30..=0x32 | 0x83 | 0x8b | 0xf5))
+    {
+        return Err(other(path, "the table of a shapefile; name the .shp beside it"));
+    }
     let complete = meta.len() <= HEAD_BYTES;
     match judge(&head, complete) {
         Verdict::Is(format) => Ok(format),
         Verdict::Empty if complete => Err(ReadError::EmptyFile { path: path.to_path_buf() }),
         Verdict::Empty => Err(other(path, "nothing but blanks at its start")),
         Verdict::Other(is) => Err(other(path, is)),
+        Verdict::Zip => zipped(path),
         Verdict::Encoding(reason) => {
             Err(ReadError::Encoding { path: path.to_path_buf(), offset: 0, reason: reason.into() })
         }
     }
+}
+
+/// What a ZIP archive holds, by the names of its members.
+fn zipped(path: &Path) -> Result<Format, ReadError> {
+    let archive = Zipped::open(path)?;
+    let has = |ending: &str| archive.names().iter().any(|name| name.to_ascii_lowercase().ends_with(ending));
+    if archive.names().iter().any(|name| crate::shapefile::is_member(name)) {
+        return Ok(Format::Shapefile);
+    }
+    if archive.names().iter().any(|name| crate::kml::is_member(name)) {
+        return Ok(Format::Kml);
+    }
+    Err(other(
+        path,
+        match () {
+            () if has("xl/workbook.xml") => "an Excel workbook, which is not supported yet; save it as CSV",
+            () => "a ZIP archive without a file that can be read",
+        },
+    ))
 }
 
 fn other(path: &Path, is: &str) -> ReadError {
@@ -71,6 +114,11 @@ fn other(path: &Path, is: &str) -> ReadError {
         "geojsonl" | "geojsons" | "ndjson" | "jsonl" => "GeoJSON lines",
         "gpkg" => "a GeoPackage",
         "csv" | "tsv" | "txt" => "a table",
+        "shp" => "a shapefile",
+        "zip" => "a zipped shapefile",
+        "kml" | "kmz" => "KML",
+        "fgb" => "FlatGeobuf",
+        "dxf" => "a DXF drawing",
         _ => "",
     };
     ReadError::WrongFormat { path: path.to_path_buf(), says: says.into(), is: is.into() }
@@ -81,6 +129,8 @@ enum Verdict {
     Is(Format),
     Empty,
     Other(&'static str),
+    /// Its members decide.
+    Zip,
     Encoding(&'static str),
 }
 
@@ -204,9 +254,8 @@ fn by_signature(head: &[u8]) -> Option<Verdict> {
         (b"\x28\xb5\x2f\xfd", "a Zstandard archive; unpack it first"),
         (b"PAR1", "a Parquet table, which is not supported yet"),
         (b"\xd0\xcf\x11\xe0", "an old Excel or Word file; save it as CSV"),
-        (b"\x00\x00\x27\x0a", "a shapefile, which is not supported yet"),
-        (b"fgb\x03", "FlatGeobuf, which is not supported yet"),
         (b"PMTiles", "PMTiles, a store of tiles and not of features"),
+        (b"AutoCAD Binary DXF", "a DXF drawing in the binary form; save it as text (ASCII)"),
         (b"AC10", "a DWG drawing; save it as DXF or GeoJSON"),
         (b"\x7fELF", "a program"),
         (b"MZ", "a program"),
@@ -218,16 +267,14 @@ fn by_signature(head: &[u8]) -> Option<Verdict> {
     {
         return Some(Verdict::Other(is));
     }
-    if starts(b"PK\x03\x04") {
-        return Some(Verdict::Other(if has("[Content_Types].xml") || has("xl/") {
-            "an Excel workbook, which is not supported yet; save it as CSV"
-        } else if has(".kml") {
-            "KMZ, which is not supported yet"
-        } else if has(".shp") {
-            "a zipped shapefile, which is not supported yet"
-        } else {
-            "a ZIP archive; unpack it first"
-        }));
+    if starts(b"\x00\x00\x27\x0a") {
+        return Some(Verdict::Is(Format::Shapefile));
+    }
+    if starts(b"fgb\x03fgb") {
+        return Some(Verdict::Is(Format::FlatGeobuf));
+    }
+    if starts(b"PK\x03\x04") || starts(b"PK\x05\x06") {
+        return Some(Verdict::Zip);
     }
     None
 }
@@ -237,8 +284,10 @@ fn by_text(text: &[u8]) -> Option<Verdict> {
     let lower = String::from_utf8_lossy(start).to_ascii_lowercase();
     let lower = lower.trim_start();
     if lower.starts_with('<') {
+        if lower.contains("<kml") {
+            return Some(Verdict::Is(Format::Kml));
+        }
         let is = [
-            ("<kml", "KML, which is not supported yet"),
             ("<gml", "GML, which is not supported"),
             ("featurecollection", "GML, which is not supported"),
             ("<gpx", "GPX, which is not supported"),
@@ -250,7 +299,7 @@ fn by_text(text: &[u8]) -> Option<Verdict> {
     }
     let mut lines = lower.lines().map(str::trim);
     if lines.next() == Some("0") && lines.next() == Some("section") {
-        return Some(Verdict::Other("a DXF drawing, which is not supported yet"));
+        return Some(Verdict::Is(Format::Dxf));
     }
     None
 }

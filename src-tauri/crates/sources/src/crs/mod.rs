@@ -1,5 +1,9 @@
 //! Names of coordinate systems, as files write them.
 
+mod wkt;
+
+pub(crate) use wkt::by_wkt;
+
 use crate::file::FileCrs;
 
 /// `EPSG:9209`, `urn:ogc:def:crs:EPSG::9209`, `urn:ogc:def:crs:OGC:1.3:CRS84`, `http://www.opengis.net/def/crs/EPSG/0/9209`.
