@@ -10,7 +10,6 @@ mod ogc;
 mod pages;
 mod transfer;
 mod wfs;
-mod xml;
 
 use crate::net::{Client, FetchError};
 use model::{BBox, Feature, Protocol, ReadReport, Timestamp};

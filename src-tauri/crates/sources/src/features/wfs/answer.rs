@@ -1,7 +1,7 @@
 //! A page of a WFS: GeoJSON or GML, or an exception report in place of either.
 
 use super::super::pages::print_of;
-use super::super::xml::{CUT, Element, Next, Walker, document, text_of};
+use crate::xml::{CUT, Element, Next, Walker, document, text_of};
 use super::super::{malformed, pages::Pages};
 use super::capabilities::{Kind, Offer, local, refuse_exceptions};
 use super::gml;

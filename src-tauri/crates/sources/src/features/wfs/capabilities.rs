@@ -1,7 +1,7 @@
 //! What a WFS says that it can do, and how its attributes are typed.
 
 use super::super::malformed;
-use super::super::xml::{Element, document};
+use crate::xml::{Element, document};
 use crate::crs::by_name;
 use crate::file::FileCrs;
 use crate::net::{FetchError, host_of};

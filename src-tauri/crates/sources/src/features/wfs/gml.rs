@@ -1,6 +1,6 @@
 //! Geometries of GML 3.2, 3.1 and 2 (OGC 07-036, simple features profile): points, lines, polygons and their multiples.
 
-use super::super::xml::Element;
+use crate::xml::Element;
 use crate::crs::with_axes;
 use geo_types::{
     Coord, Geometry, GeometryCollection, LineString, MultiLineString, MultiPoint, MultiPolygon, Point, Polygon,
@@ -239,7 +239,7 @@ fn coordinates(element: &Element, all: &mut Vec<Coord<f64>>) -> Result<(), Strin
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::xml::document;
+    use crate::xml::document;
     use super::*;
 
     fn read_text(inner: &str) -> Result<Shape, String> {

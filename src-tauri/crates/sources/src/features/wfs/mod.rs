@@ -8,7 +8,7 @@ mod capabilities;
 mod gml;
 
 use super::pages::Pages;
-use super::xml::document;
+use crate::xml::document;
 use super::{FeatureService, Fetched, Fetching, Progress, Wanted, malformed};
 use crate::net::{Answer, Body, Client, FetchError};
 use answer::{Count, Reading};

@@ -3,8 +3,6 @@
 //! A feed names or embeds alerts; an update or a cancellation names the alerts it takes the place of; each statement
 //! (`info`) ends at its `expires`. What is left is in force, and its areas become features.
 
-mod tree;
-
 use crate::features::{Collection, FeatureService, Fetched, Fetching, Progress, Wanted};
 use crate::file::rejection;
 use crate::net::{Answer, Client, FetchError, follow};
@@ -12,7 +10,7 @@ use geo_types::{Coord, Geometry, LineString, MultiPolygon, Polygon};
 use geodesy::LocalPlane;
 use model::{Feature, Properties, ReadReport, Timestamp, Value};
 use std::collections::HashSet;
-use tree::Element;
+use crate::xml::{self, Element};
 use url::Url;
 
 const ACCEPT: &str = "application/cap+xml, application/atom+xml, application/rss+xml, application/xml, text/xml";
@@ -77,14 +75,14 @@ pub struct Document {
 /// # Errors
 /// In words, when the document is no XML or neither of the three.
 pub fn parse(bytes: &[u8]) -> Result<Document, String> {
-    let root = tree::read(bytes)?;
+    let root = xml::document(bytes)?;
     let mut document = Document::default();
     match root.name.as_str() {
         "alert" => document.alerts.push(alert(&root)),
-        "feed" => root.all("entry").for_each(|entry| document.entry(entry)),
-        "rss" => root.all("channel").flat_map(|channel| channel.all("item")).for_each(|item| document.entry(item)),
+        "feed" => root.children("entry").for_each(|entry| document.entry(entry)),
+        "rss" => root.children("channel").flat_map(|channel| channel.children("item")).for_each(|item| document.entry(item)),
         // RSS 1.0
-        "RDF" => root.all("item").for_each(|item| document.entry(item)),
+        "RDF" => root.children("item").for_each(|item| document.entry(item)),
         other => return Err(format!("<{other}> is neither a CAP alert nor an Atom or RSS feed")),
     }
     Ok(document)
@@ -92,17 +90,17 @@ pub fn parse(bytes: &[u8]) -> Result<Document, String> {
 
 impl Document {
     fn entry(&mut self, entry: &Element) {
-        let embedded = entry.first("alert").or_else(|| entry.first("content")?.first("alert"));
+        let embedded = entry.child("alert").or_else(|| entry.child("content")?.child("alert"));
         if let Some(embedded) = embedded {
             self.alerts.push(alert(embedded));
             return;
         }
         let is_cap = |link: &&Element| link.attribute("type") == Some("application/cap+xml");
         let is_page = |link: &&Element| matches!(link.attribute("rel"), None | Some("alternate"));
-        let link = entry.all("link").find(is_cap).or_else(|| entry.all("enclosure").find(is_cap));
-        let link = link.or_else(|| entry.all("link").find(is_page));
+        let link = entry.children("link").find(is_cap).or_else(|| entry.children("enclosure").find(is_cap));
+        let link = link.or_else(|| entry.children("link").find(is_page));
         // Atom has the address in an attribute, RSS in the text or, of an enclosure, in `url`.
-        let address = link.and_then(|link| link.attribute("href").or(link.attribute("url")).or(Some(link.own_text())));
+        let address = link.and_then(|link| link.attribute("href").or(link.attribute("url")).or(Some(link.text.trim())));
         match address.filter(|address| !address.is_empty()) {
             Some(address) => self.links.push(address.to_owned()),
             None => self.alerts.push(Err("an entry of the feed neither holds nor names an alert".into())),
@@ -111,18 +109,18 @@ impl Document {
 }
 
 fn alert(element: &Element) -> Result<Alert, String> {
-    let identifier = element.text("identifier").ok_or("an alert without identifier")?;
+    let identifier = element.worded("identifier").ok_or("an alert without identifier")?;
     let needed =
-        |name: &str| element.text(name).map(model::nfc).ok_or_else(|| format!("alert {identifier:?} has no {name}"));
+        |name: &str| element.worded(name).map(model::nfc).ok_or_else(|| format!("alert {identifier:?} has no {name}"));
     let sent = needed("sent")?;
     let sent =
         moment(&sent).ok_or_else(|| format!("alert {identifier:?}: sent {sent:?} is no instant with its offset"))?;
-    let references = element.text("references").unwrap_or_default().split_whitespace();
+    let references = element.worded("references").unwrap_or_default().split_whitespace();
     let references = references.filter_map(|reference| {
         let mut parts = reference.split(',');
         Some((parts.next()?.to_owned(), parts.next()?.to_owned()))
     });
-    let infos = element.all("info").map(info).collect::<Result<Vec<Info>, String>>();
+    let infos = element.children("info").map(info).collect::<Result<Vec<Info>, String>>();
     Ok(Alert {
         identifier: identifier.to_owned(),
         sender: needed("sender")?,
@@ -139,8 +137,8 @@ fn moment(text: &str) -> Option<Timestamp> {
 }
 
 fn info(element: &Element) -> Result<Info, String> {
-    let text = |name: &str| element.text(name).map(model::nfc);
-    let time = |name: &str| match element.text(name) {
+    let text = |name: &str| element.worded(name).map(model::nfc);
+    let time = |name: &str| match element.worded(name) {
         None => Ok(None),
         Some(written) => {
             moment(written).map(Some).ok_or_else(|| format!("{name} {written:?} is no instant with its offset"))
@@ -159,13 +157,13 @@ fn info(element: &Element) -> Result<Info, String> {
         headline: text("headline"),
         description: text("description"),
         instruction: text("instruction"),
-        areas: element.all("area").map(area).collect::<Result<_, _>>()?,
+        areas: element.children("area").map(area).collect::<Result<_, _>>()?,
     })
 }
 
 fn area(element: &Element) -> Result<Area, String> {
     let mut shapes = Vec::new();
-    for polygon in element.all("polygon").map(Element::own_text).filter(|text| !text.is_empty()) {
+    for polygon in element.children("polygon").map(|one| one.text.trim()).filter(|text| !text.is_empty()) {
         let mut ring: Vec<Coord<f64>> =
             polygon.split_whitespace().map(lat_lon).collect::<Option<_>>().ok_or_else(|| {
                 format!("the polygon {:?} is no list of lat,lon in degrees", crate::file::cut(polygon))
@@ -178,18 +176,18 @@ fn area(element: &Element) -> Result<Area, String> {
         }
         shapes.push(Polygon::new(LineString(ring), Vec::new()));
     }
-    for circle in element.all("circle").map(Element::own_text).filter(|text| !text.is_empty()) {
+    for circle in element.children("circle").map(|one| one.text.trim()).filter(|text| !text.is_empty()) {
         let shape = circle_shape(circle)
             .ok_or_else(|| format!("the circle {:?} is no lat,lon with a radius in km", crate::file::cut(circle)))?;
         shapes.extend(shape);
     }
     let geocode = |code: &Element| {
-        format!("{}={}", code.text("valueName").unwrap_or_default(), code.text("value").unwrap_or_default())
+        format!("{}={}", code.worded("valueName").unwrap_or_default(), code.worded("value").unwrap_or_default())
     };
     Ok(Area {
-        description: element.text("areaDesc").map(model::nfc).unwrap_or_default(),
+        description: element.worded("areaDesc").map(model::nfc).unwrap_or_default(),
         shapes,
-        geocodes: element.all("geocode").map(geocode).collect(),
+        geocodes: element.children("geocode").map(geocode).collect(),
     })
 }
 

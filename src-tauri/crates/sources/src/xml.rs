@@ -1,4 +1,4 @@
-//! XML of services, without what makes XML dangerous: a document type is an error, entities are the five of XML alone,
+//! XML of services and feeds, without what makes XML dangerous: a document type is an error, entities are the five of XML alone,
 //! depth and number of elements are bounded.
 
 use quick_xml::events::{BytesRef, BytesStart, Event};
@@ -8,43 +8,48 @@ use std::borrow::Cow;
 
 /// An element with everything in it. Names are local names: prefixes differ from server to server.
 #[derive(Clone, Debug, Default, PartialEq, Hash)]
-pub(super) struct Element {
-    pub(super) name: String,
+pub(crate) struct Element {
+    pub(crate) name: String,
     /// In a namespace of GML.
-    pub(super) gml: bool,
+    pub(crate) gml: bool,
     /// Local name and value.
-    pub(super) attributes: Vec<(String, String)>,
+    pub(crate) attributes: Vec<(String, String)>,
     /// The text between the elements.
-    pub(super) text: String,
-    pub(super) children: Vec<Element>,
+    pub(crate) text: String,
+    pub(crate) children: Vec<Element>,
 }
 
 impl Element {
-    pub(super) fn attribute(&self, name: &str) -> Option<&str> {
+    pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    pub(super) fn child(&self, name: &str) -> Option<&Self> {
+    pub(crate) fn child(&self, name: &str) -> Option<&Self> {
         self.children.iter().find(|child| child.name == name)
     }
 
-    pub(super) fn children<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Self> {
+    pub(crate) fn children<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Self> {
         self.children.iter().filter(move |child| child.name == name)
     }
 
     /// The child's text without the blanks around it.
-    pub(super) fn text_of(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text_of(&self, name: &str) -> Option<&str> {
         self.child(name).map(|child| child.text.trim())
     }
 
+    /// The same, where there is any.
+    pub(crate) fn worded(&self, name: &str) -> Option<&str> {
+        self.text_of(name).filter(|text| !text.is_empty())
+    }
+
     /// This element and all below it, outer before inner.
-    pub(super) fn visit(&self, look: &mut impl FnMut(&Self)) {
+    pub(crate) fn visit(&self, look: &mut impl FnMut(&Self)) {
         look(self);
         self.children.iter().for_each(|child| child.visit(look));
     }
 
     /// All text in it, parts set off by a blank.
-    pub(super) fn all_text(&self) -> String {
+    pub(crate) fn all_text(&self) -> String {
         let mut parts = Vec::new();
         self.visit(&mut |element| {
             let text = element.text.trim();
@@ -62,14 +67,14 @@ const MAX_DEPTH: usize = 48;
 const MAX_ELEMENTS: usize = 1_000_000;
 
 /// Walks through a document.
-pub(super) struct Walker<'a> {
+pub(crate) struct Walker<'a> {
     reader: NsReader<&'a [u8]>,
     /// Elements that are open.
     depth: usize,
 }
 
 /// What comes next inside an element.
-pub(super) enum Next<'a> {
+pub(crate) enum Next<'a> {
     /// A start tag; `true` when the element ends with it.
     Start(BytesStart<'a>, bool),
     /// The end of the element around.
@@ -78,12 +83,12 @@ pub(super) enum Next<'a> {
 }
 
 impl<'a> Walker<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
+    pub(crate) fn new(text: &'a str) -> Self {
         Self { reader: NsReader::from_str(text), depth: 0 }
     }
 
     /// The next start or end tag; text between is passed over.
-    pub(super) fn next(&mut self) -> Result<Next<'a>, String> {
+    pub(crate) fn next(&mut self) -> Result<Next<'a>, String> {
         loop {
             match self.event()? {
                 Event::Start(start) => {
@@ -112,7 +117,7 @@ impl<'a> Walker<'a> {
     }
 
     /// Name and attributes of a start tag.
-    pub(super) fn head(&self, start: &BytesStart<'_>) -> Result<Element, String> {
+    pub(crate) fn head(&self, start: &BytesStart<'_>) -> Result<Element, String> {
         let (namespace, name) = self.reader.resolver().resolve_element(start.name());
         let gml = matches!(namespace, ResolveResult::Bound(uri) if uri.into_inner().starts_with("http://www.opengis.net/gml"));
         let mut attributes = Vec::new();
@@ -126,7 +131,7 @@ impl<'a> Walker<'a> {
     }
 
     /// The rest of an element whose start tag was [`Next::Start`].
-    pub(super) fn whole(&mut self, start: &BytesStart<'_>, empty: bool) -> Result<Element, String> {
+    pub(crate) fn whole(&mut self, start: &BytesStart<'_>, empty: bool) -> Result<Element, String> {
         let mut open = vec![self.head(start)?];
         if empty {
             return open.pop().ok_or_else(String::new);
@@ -178,7 +183,7 @@ impl<'a> Walker<'a> {
 }
 
 /// The document ends inside an element.
-pub(super) const CUT: &str = "the document ends too early";
+pub(crate) const CUT: &str = "the document ends too early";
 
 fn push(open: &mut [Element], text: &str) {
     if let Some(around) = open.last_mut() {
@@ -197,7 +202,7 @@ fn resolve(reference: &BytesRef<'_>) -> Result<String, String> {
 }
 
 /// The text of a document, by the encoding that it declares.
-pub(super) fn text_of(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
+pub(crate) fn text_of(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
     let head = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned();
     let declared = head.split_once("?>").and_then(|(declaration, _)| {
         let (_, rest) = declaration.split_once("encoding=")?;
@@ -215,7 +220,7 @@ pub(super) fn text_of(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
 }
 
 /// A whole small document.
-pub(super) fn document(bytes: &[u8]) -> Result<Element, String> {
+pub(crate) fn document(bytes: &[u8]) -> Result<Element, String> {
     let text = text_of(bytes)?;
     let mut walker = Walker::new(&text);
     match walker.next()? {
