@@ -300,6 +300,7 @@ impl Desk {
             gathered.warnings.push(self.station_failure(&registry, station, &files.join(", ")).message);
         }
         Ok(ImportSummary {
+            mapping: Default::default(),
             layer,
             accepted: gathered.accepted,
             repaired: 0,

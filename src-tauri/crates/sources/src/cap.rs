@@ -6,11 +6,11 @@
 use crate::features::{Collection, FeatureService, Fetched, Fetching, Progress, Wanted};
 use crate::file::rejection;
 use crate::net::{Answer, Client, FetchError, follow};
+use crate::xml::{self, Element};
 use geo_types::{Coord, Geometry, LineString, MultiPolygon, Polygon};
 use geodesy::LocalPlane;
 use model::{Feature, Properties, ReadReport, Timestamp, Value};
 use std::collections::HashSet;
-use crate::xml::{self, Element};
 use url::Url;
 
 const ACCEPT: &str = "application/cap+xml, application/atom+xml, application/rss+xml, application/xml, text/xml";
@@ -80,7 +80,9 @@ pub fn parse(bytes: &[u8]) -> Result<Document, String> {
     match root.name.as_str() {
         "alert" => document.alerts.push(alert(&root)),
         "feed" => root.children("entry").for_each(|entry| document.entry(entry)),
-        "rss" => root.children("channel").flat_map(|channel| channel.children("item")).for_each(|item| document.entry(item)),
+        "rss" => {
+            root.children("channel").flat_map(|channel| channel.children("item")).for_each(|item| document.entry(item))
+        }
         // RSS 1.0
         "RDF" => root.children("item").for_each(|item| document.entry(item)),
         other => return Err(format!("<{other}> is neither a CAP alert nor an Atom or RSS feed")),

@@ -73,7 +73,16 @@ pub fn collection(features: &[String]) -> String {
 
 /// The whole layer, by its id.
 pub fn wanted<'a>(root: &'a Url, layer: &'a str, staging: &'a Path) -> Wanted<'a> {
-    Wanted { root, layer, collection: None, id_field: None, validator: None, province: PROVINCE, now: Timestamp::UNIX_EPOCH, staging }
+    Wanted {
+        root,
+        layer,
+        collection: None,
+        id_field: None,
+        validator: None,
+        province: PROVINCE,
+        now: Timestamp::UNIX_EPOCH,
+        staging,
+    }
 }
 
 pub async fn fetch_collection(

@@ -1,7 +1,6 @@
 //! A page of a WFS: GeoJSON or GML, or an exception report in place of either.
 
 use super::super::pages::print_of;
-use crate::xml::{CUT, Element, Next, Walker, document, text_of};
 use super::super::{malformed, pages::Pages};
 use super::capabilities::{Kind, Offer, local, refuse_exceptions};
 use super::gml;
@@ -10,6 +9,7 @@ use crate::file::{rejection, stored};
 use crate::geojson::Parsed;
 use crate::geometry::swap_axes;
 use crate::net::{FetchError, host_of};
+use crate::xml::{CUT, Element, Next, Walker, document, text_of};
 use model::{Properties, Rejection, Value};
 use serde::Deserialize;
 use serde_json::value::RawValue;

@@ -1,10 +1,10 @@
 //! What a WFS says that it can do, and how its attributes are typed.
 
 use super::super::malformed;
-use crate::xml::{Element, document};
 use crate::crs::by_name;
 use crate::file::FileCrs;
 use crate::net::{FetchError, host_of};
+use crate::xml::{Element, document};
 use std::collections::HashMap;
 use url::Url;
 

@@ -1,7 +1,7 @@
 //! Geometries of GML 3.2, 3.1 and 2 (OGC 07-036, simple features profile): points, lines, polygons and their multiples.
 
-use crate::xml::Element;
 use crate::crs::with_axes;
+use crate::xml::Element;
 use geo_types::{
     Coord, Geometry, GeometryCollection, LineString, MultiLineString, MultiPoint, MultiPolygon, Point, Polygon,
 };
@@ -239,8 +239,8 @@ fn coordinates(element: &Element, all: &mut Vec<Coord<f64>>) -> Result<(), Strin
 
 #[cfg(test)]
 mod tests {
-    use crate::xml::document;
     use super::*;
+    use crate::xml::document;
 
     fn read_text(inner: &str) -> Result<Shape, String> {
         read(&document(inner.replacen('>', " xmlns=\"http://www.opengis.net/gml/3.2\">", 1).as_bytes()).unwrap())

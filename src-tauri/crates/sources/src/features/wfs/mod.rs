@@ -8,9 +8,9 @@ mod capabilities;
 mod gml;
 
 use super::pages::Pages;
-use crate::xml::document;
 use super::{FeatureService, Fetched, Fetching, Progress, Wanted, malformed};
 use crate::net::{Answer, Body, Client, FetchError};
+use crate::xml::document;
 use answer::{Count, Reading};
 use capabilities::{Kind, Offer, Version};
 use std::collections::HashMap;
