@@ -105,6 +105,7 @@ class Table:
             text += HEAD + "".join(row.markdown() for row in rows)
             text += "\n" + "Versions: " + ", ".join(f"{k} {v}" for k, v in sorted(about["versions"].items())) + ".\n"
         if not self.quick:
+            text += "\n## What falls short, what was tried, and what is measured elsewhere\n\n" + (HERE / "shortfalls.md").read_text()
             text += "\n![Ratios beside their targets](results.png)\n"
         self.markdown_path.write_text(text)
         self.draw([(job, row) for job, _, rows in parts for row in rows])
