@@ -26,7 +26,11 @@ async function goTo(desk: Desk, workplace: Workplace, focus: () => void): Promis
   focus()
 }
 
-const focusSources = () => find('[data-region="sources"] [tabindex="0"]')?.focus()
+/** The table's row that Tab reaches; the place itself while there is no source. */
+function focusSources(): void {
+  const region = find('[data-region="sources"]')
+  ;(region?.querySelector<HTMLElement>('tr[tabindex="0"]') ?? region)?.focus()
+}
 
 /** Everything that acts from anywhere in the window; dialogs keep their keys for themselves. */
 export function shortcuts(event: KeyboardEvent, desk: Desk): void {
@@ -68,5 +72,6 @@ function nextRegion(step: 1 | -1): void {
   const next = present.at(at < 0 ? (step > 0 ? 0 : -1) : (at + step) % present.length)
   if (!next) return
   if (next.dataset.region === 'map') focusMap()
+  else if (next.dataset.region === 'sources') focusSources()
   else (next.querySelector<HTMLElement>('button:enabled, input') ?? next).focus()
 }
