@@ -7,7 +7,7 @@
  */
 import type { Map as MapLibreMap } from 'maplibre-gl'
 
-/** A tile of this zoom is about a quarter of the province. */
+/** A tile of this zoom is about as wide as the province, which lies in four of them. */
 export const FAR_ZOOM = 8
 
 /** What is used of MapLibre's tile ids and tiles. */
