@@ -77,6 +77,12 @@ async fn a_day_at_the_desk() -> Outcome {
     window.click("[data-testid='theme-toggle']").await?;
     window.wait("html[data-theme='dark']", Duration::from_secs(5)).await?;
 
+    // The place Dữ liệu: the source of the readings says its state. The map waits underneath.
+    window.click("[data-testid='rail-data']").await?;
+    window.wait_text("[data-testid='source-state-stations']", "Mới").await?;
+    window.picture("5-data").await?;
+    window.click("[data-testid='rail-map']").await?;
+
     // The plug is pulled.
     practice.kill();
     let pulled = Instant::now();

@@ -13,6 +13,7 @@ import eye from 'lucide-static/icons/eye.svg?raw'
 import eyeOff from 'lucide-static/icons/eye-off.svg?raw'
 import factory from 'lucide-static/icons/factory.svg?raw'
 import graduationCap from 'lucide-static/icons/graduation-cap.svg?raw'
+import hardDrive from 'lucide-static/icons/hard-drive.svg?raw'
 import info from 'lucide-static/icons/info.svg?raw'
 import landPlot from 'lucide-static/icons/land-plot.svg?raw'
 import landmark from 'lucide-static/icons/landmark.svg?raw'
@@ -69,6 +70,7 @@ export const ICONS = {
   factory: inner(factory),
   gate: inner(gate),
   'graduation-cap': inner(graduationCap),
+  'hard-drive': inner(hardDrive),
   info: inner(info),
   'land-plot': inner(landPlot),
   landmark: inner(landmark),

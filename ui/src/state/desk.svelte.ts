@@ -6,6 +6,7 @@ import {
   type Event,
   failureOf,
   type FeatureRef,
+  type Job,
   type LayerInfo,
   type LiveBatch,
   type MapCamera,
@@ -29,6 +30,15 @@ const SETTLE_MS = 600
 /** Two frames, also on a slow machine. */
 const FLIGHT_BEGINS_MS = 150
 
+/** The places of the rail. The map stays mounted under the others. */
+export type Workplace = 'map' | 'data'
+
+/** How a sync ended, and when the window heard of it (milliseconds since 1970). */
+export interface SyncEnd {
+  state: Exclude<Job['state'], 'running'>
+  at: number
+}
+
 const sameRef = (a: FeatureRef, b: FeatureRef): boolean => a.layer === b.layer && a.id === b.id
 
 export class Desk {
@@ -42,6 +52,8 @@ export class Desk {
   /** The saved view that the camera and the layers were last taken from. */
   openedView = $state<string | null>(null)
   settingsOpen = $state(false)
+  workplace = $state<Workplace>('map')
+  syncEnd = $state.raw<SyncEnd | null>(null)
   map: MapSteering | null = null
   /** The feature the program was started for, until it is shown. */
   toOpen: FeatureRef | null
@@ -88,6 +100,10 @@ export class Desk {
     if (event.event === 'settings' && (this.#writing || this.#unwritten)) return
     if (event.event === 'job' && event.job.state === 'failed') {
       this.toasts.show('error', t('job.failed', { title: tt(event.job.title) }))
+    }
+    if (event.event === 'job' && event.job.kind === 'sync') {
+      const { state } = event.job
+      this.syncEnd = state === 'running' ? null : { state, at: Date.now() }
     }
     const roleBefore = this.model.session.role
     const { model, notice } = reduce(this.model, event)
@@ -142,6 +158,7 @@ export class Desk {
 
   /** Selects and brings into view: what a search result or a row of a list does. */
   goTo(ref: FeatureRef, place: { point: [number, number]; bbox?: [number, number, number, number] }): void {
+    this.workplace = 'map'
     this.select(ref)
     const [w, s, e, n] = place.bbox ?? [0, 0, 0, 0]
     const target = place.bbox && (e > w || n > s) ? { bbox: place.bbox } : { point: place.point }
@@ -229,6 +246,7 @@ export class Desk {
   openView(id: string): void {
     const view = this.model.views.find((view) => view.id === id)
     if (!view) return
+    this.workplace = 'map'
     this.solo = null
     this.change({ layers: { ...this.model.settings.layers, ...view.layers } })
     this.openedView = id

@@ -1,7 +1,7 @@
 /**
  * Development only: a core that lives in the page, fed by dev/replay-server.ts. Vite leaves this folder out of a build.
- * `?link=lost` shows the window without its data centre, `?slow` answers late, `?job` runs a job,
- * `?open=air_stations/air-trang-bang` starts for one feature.
+ * `?link=lost` shows the window without its data centre, `?fault` one source with an error, `?slow` answers late,
+ * `?job` runs a job, `?open=air_stations/air-trang-bang` starts for one feature.
  */
 import { match } from '../../shared/fold'
 import { recordOf } from '../batch'
@@ -46,6 +46,7 @@ class Replay implements Core {
   readonly #asks: Handlers<Asks>
   readonly #acts: Handlers<Acts>
   #start: Start
+  #running: ReturnType<typeof setInterval> | undefined
   #watcher: Watcher | null = null
 
   constructor(profile: Start['profile'], layers: LayerInfo[], features: Map<string, ReplayFeature[]>) {
@@ -54,7 +55,8 @@ class Replay implements Core {
       (features.get('communes') ?? []).map(({ properties }) => [String(properties.code), String(properties.full_name)]),
     )
     this.#start = {
-      version: 'replay', home: '~/.local/share/toancanh', profile, layers, states: [], sources: this.#sources(),
+      version: 'replay', home: '~/.local/share/toancanh', profile, layers, states: [],
+      sources: { sources: [], link: 'unknown', lost: 0, as_of: null, practice: true },
       settings: { language: 'vi', theme: 'dark', text_scale: 1, epsg: null, layers: {}, camera: null, favourites: [] },
       session: { name: '', role: 'guest' }, views: [], jobs: [], open: this.#asked(),
     }
@@ -88,7 +90,7 @@ class Replay implements Core {
       save_view: (view) => this.#put('views', [...this.#start.views, { ...view, id: `view-${Date.now()}` }]),
       delete_view: ({ id }) => this.#put('views', this.#start.views.filter((view) => view.id !== id)),
       sync: () => (this.#job(), null),
-      cancel_job: ({ id }) => (this.#tell({ event: 'job', job: { ...this.#jobOf(id, 0), state: 'cancelled' } }), null),
+      cancel_job: ({ id }) => (this.#end(id), null),
       ready: () => null,
     }
   }
@@ -151,12 +153,23 @@ class Replay implements Core {
     const since = this.#lost ? new Date(Date.now() - 10 * 60_000).toISOString() : null
     const link = this.#lost ? 'lost' : 'up'
     const title = { vi: 'Trung tâm dữ liệu thực hành', en: 'Practice data centre' }
+    const live = { vi: `${title.vi}: số đo trực tiếp`, en: `${title.en}: live observations` }
+    const layersOf = (measured: boolean) =>
+      this.#start.layers.filter((layer) => layer.group !== 'base' && layer.parameters.length > 0 === measured).map(({ id }) => id)
+    const fault = this.#options.has('fault')
+    const common = { practice: true, link, answered_at: since ?? now, lost_at: since } as const
     return {
       link, lost: this.#lost ? 1 : 0, as_of: since ?? now, practice: true,
       sources: [
         {
-          id: 'stations', title, protocol: 'sensorthings', url: 'replay', practice: true, link, freshness: 'fresh',
-          answered_at: since ?? now, lost_at: since, next_try_at: null, last_error: null, layers: [],
+          ...common, id: 'features', title, protocol: 'ogc-api-features', url: 'http://127.0.0.1:8700/ogc',
+          freshness: fault ? 'error' : 'fresh', next_try_at: fault ? new Date(Date.now() + 60_000).toISOString() : null,
+          last_error: fault ? '127.0.0.1:8700 trả lời 502 Bad Gateway cho /ogc/collections/schools/items' : null,
+          layers: layersOf(false),
+        },
+        {
+          ...common, id: 'stations', title: live, protocol: 'sensorthings', url: 'http://127.0.0.1:8700/sensorthings/v1.1',
+          freshness: 'fresh', next_try_at: null, last_error: null, layers: layersOf(true),
         },
       ],
     }
@@ -177,11 +190,17 @@ class Replay implements Core {
 
   #job(): void {
     let done = 0
-    const timer = setInterval(() => {
+    clearInterval(this.#running)
+    this.#running = setInterval(() => {
       done++
       this.#tell({ event: 'job', job: { ...this.#jobOf(1, done), state: done < 20 ? 'running' : 'done' } })
-      if (done === 20) clearInterval(timer)
+      if (done === 20) clearInterval(this.#running)
     }, 500)
+  }
+
+  #end(id: number): void {
+    clearInterval(this.#running)
+    this.#tell({ event: 'job', job: { ...this.#jobOf(id, 0), state: 'cancelled' } })
   }
 
   #grid = (point: [number, number]) => this.#start.profile.crs.map((crs) => grid(crs.epsg, crs.meridian, point))

@@ -35,12 +35,13 @@ function general(desk: Desk): Bare[] {
   const dark = shownTheme(desk) === 'dark'
   const other = language() === 'vi' ? 'en' : 'vi'
   const bare: Bare[] = [
-    { key: 'home', icon: 'locate', text: t('command.home'), run: () => desk.map?.home() },
+    { key: 'home', icon: 'locate', text: t('command.home'), run: () => showHome(desk) },
     {
       key: 'theme', icon: dark ? 'sun' : 'moon', text: t(dark ? 'command.theme_light' : 'command.theme_dark'),
       keys: 'Ctrl L', run: () => toggleTheme(desk),
     },
     { key: 'language', icon: 'languages', text: t('command.language'), run: () => desk.change({ language: other }) },
+    { key: 'data', icon: 'hard-drive', text: t('command.data'), keys: 'Ctrl 5', run: () => (desk.workplace = 'data') },
     { key: 'settings', icon: 'settings', text: t('command.settings'), run: () => (desk.settingsOpen = true) },
   ]
   if (desk.model.session.role !== 'guest' && desk.model.sources.sources.length > 0) {
@@ -50,6 +51,11 @@ function general(desk: Desk): Bare[] {
     bare.unshift({ key: 'solo-end', icon: 'eye', text: t('command.solo_end'), run: () => (desk.solo = null) })
   }
   return bare
+}
+
+function showHome(desk: Desk): void {
+  desk.workplace = 'map'
+  desk.map?.home()
 }
 
 function layers(desk: Desk): Bare[] {

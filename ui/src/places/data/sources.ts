@@ -1,0 +1,108 @@
+/** What the place Dữ liệu says of sources and layers: order, groups, words. Plain, so that it is tested without a window. */
+import type { Freshness, Job, Language, LayerInfo, Role, SourceHealth } from '../../bridge'
+import { formatDate, formatDateTime } from '../../shared/formats'
+import { language, t, tt } from '../../shared/i18n.svelte'
+import { momentText, spanText } from '../../shared/words'
+
+/** From what needs a person to what runs by itself. */
+const BY_URGENCY: readonly Freshness[] = ['error', 'offline', 'stale', 'never', 'fresh']
+
+/** A source whose server does not answer is disconnected, also when it never answered before. */
+export const stateOf = (source: SourceHealth): Freshness => (source.link === 'lost' ? 'offline' : source.freshness)
+
+/** What needs attention first, then by title in the desk's language. */
+export function sortSources(sources: readonly SourceHealth[], by: Language): SourceHealth[] {
+  const { compare } = new Intl.Collator(by)
+  const urgency = (source: SourceHealth) => BY_URGENCY.indexOf(stateOf(source))
+  return [...sources].sort((a, b) => urgency(a) - urgency(b) || compare(a.title[by], b.title[by]) || compare(a.id, b.id))
+}
+
+/** How many sources are in each state; states without a source are left out. Good news first, as in the legend. */
+export function countStates(sources: readonly SourceHealth[]): { state: Freshness; count: number }[] {
+  return ([...BY_URGENCY].reverse() as Freshness[])
+    .map((state) => ({ state, count: sources.filter((source) => stateOf(source) === state).length }))
+    .filter(({ count }) => count > 0)
+}
+
+export interface LayerGroup {
+  /** `null` holds the layers that no source fills. */
+  source: SourceHealth | null
+  layers: LayerInfo[]
+}
+
+/**
+ * The layers under their sources, in the order given, and at the end those without one. A layer whose features and
+ * readings come from two sources stands under both; a source without layers is left out.
+ */
+export function groupLayers(sources: readonly SourceHealth[], layers: readonly LayerInfo[]): LayerGroup[] {
+  const groups: LayerGroup[] = sources.map((source) => ({ source, layers: layersOf(source, layers) }))
+  const owned = new Set(sources.flatMap((source) => source.layers))
+  groups.push({ source: null, layers: layers.filter((layer) => !owned.has(layer.id)) })
+  return groups.filter((group) => group.layers.length > 0)
+}
+
+export const layersOf = (source: SourceHealth, layers: readonly LayerInfo[]): LayerInfo[] =>
+  layers.filter((layer) => source.layers.includes(layer.id))
+
+/** Whose content a layer holds now: a source's, the profile's, or an imported file's. */
+export function originText(layer: LayerInfo, sources: readonly SourceHealth[]): string {
+  if (layer.source === '') return t('data.from_nothing')
+  if (layer.source === 'profile') return t('data.from_profile')
+  const source = sources.find((source) => source.id === layer.source)
+  if (source) return tt(source.title)
+  // A source's id has no dot, a file's name has one.
+  return layer.source.includes('.')
+    ? t('data.from_import', { file: layer.source })
+    : t('data.from_other', { source: layer.source })
+}
+
+/** A live layer's newest value with its time; the day of other content; `–` when it is not known. */
+export function asOfText(layer: LayerInfo, zone: string): string {
+  if (layer.live?.as_of) return formatDateTime(Date.parse(layer.live.as_of), zone)
+  return layer.as_of ? formatDate(Date.parse(layer.as_of), zone) : '–'
+}
+
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+const DAY = 24 * HOUR
+
+/** How long ago, as people say it: `dưới 1 phút`, `5 phút`, `2 giờ 52 phút`, `14 ngày`. A clock ahead counts as now. */
+export function ageText(ms: number): string {
+  if (ms < MINUTE) return t('data.under_minute')
+  const minutes = Math.floor((ms % HOUR) / MINUTE) * MINUTE
+  if (ms < HOUR || ms >= DAY || minutes === 0) return spanText(ms)
+  return `${spanText(ms)} ${spanText(minutes)}`
+}
+
+/** When a source is asked again. The core names a time only after a failure; else the source keeps its schedule. */
+export function nextText(source: SourceHealth, now: number, zone: string): string {
+  if (source.next_try_at === null) return t('data.next_schedule')
+  if (Date.parse(source.next_try_at) <= now) return t('data.next_now')
+  return t('data.next_retry', { when: momentText(source.next_try_at, now, zone) })
+}
+
+/** One sentence on what is wrong with a source; `null` when nothing is. */
+export function troubleText(source: SourceHealth, now: number, zone: string): string | null {
+  if (source.last_error !== null) return source.last_error
+  if (source.link !== 'lost' || source.lost_at === null) return null
+  return t('data.lost_when', { when: momentText(source.lost_at, now, zone) })
+}
+
+/** Why a sync cannot be asked for now; `null` when it can. */
+export function syncBar(role: Role, jobs: readonly Job[]): string | null {
+  if (role === 'guest') return t('data.sync_needs_role', { role: t('role.viewer') })
+  return syncJobs(jobs).length > 0 ? t('data.sync_running') : null
+}
+
+export const syncJobs = (jobs: readonly Job[]): Job[] => jobs.filter((job) => job.kind === 'sync')
+
+/** `6 mới`, `1 mất kết nối`. */
+export const countText = (state: Freshness, n: number): string =>
+  t('data.count', { n, state: t(`freshness.${state}`).toLocaleLowerCase(language()) })
+
+/** The row that a key leads to from the current one; `null` when the key is none of the table's. */
+export function rowAfter(key: string, ids: readonly string[], current: string): string | null {
+  const at = ids.indexOf(current)
+  const to = { ArrowDown: Math.min(at + 1, ids.length - 1), ArrowUp: Math.max(at - 1, 0), Home: 0, End: ids.length - 1 }[key]
+  return to === undefined ? null : (ids[to] ?? null)
+}
