@@ -64,17 +64,7 @@ fn survey(path: &Path, mut pairs: Pairs<impl Read>, rows: &mut dyn Rows) -> Resu
             _ => {}
         }
     }
-    let Some(encoding) = encoding::guess(sample.iter().map(Vec::as_slice)).or(page) else {
-        return Err(ReadError::Encoding {
-            path: path.to_path_buf(),
-            offset: 0,
-            reason: "the drawing's text is neither UTF-8 nor Vietnamese in windows-1258, TCVN3 or VNI; say what it is with --encoding".into(),
-        });
-    };
-    if encoding != TextEncoding::UTF_8 {
-        rows.warn(format!("encoding_guessed: the drawing's text was read as {}", encoding.name()));
-    }
-    Ok(encoding)
+    encoding::settle(path, "drawing", &sample, page, rows)
 }
 
 struct Drawing<'a> {

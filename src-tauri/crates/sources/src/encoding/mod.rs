@@ -7,8 +7,10 @@ mod vni;
 
 pub(crate) use stream::Utf8;
 
+use crate::file::{ReadError, Rows};
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1258};
 use std::fmt;
+use std::path::Path;
 
 /// How a file's text is written, where the file does not say it or says it wrongly.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -120,6 +122,30 @@ impl fmt::Debug for TextEncoding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// How a file's text is written, by a sample of its letters, else `fallback`; says so where it had to be guessed. `what`
+/// names the thing that holds the text.
+///
+/// # Errors
+/// [`ReadError::Encoding`] when nothing fits.
+pub(crate) fn settle(
+    path: &Path,
+    what: &str,
+    sample: &[Vec<u8>],
+    fallback: Option<TextEncoding>,
+    rows: &mut dyn Rows,
+) -> Result<TextEncoding, ReadError> {
+    let Some(encoding) = guess(sample.iter().map(Vec::as_slice)).or(fallback) else {
+        let reason = format!(
+            "the {what}'s text is neither UTF-8 nor Vietnamese in windows-1258, TCVN3 or VNI; say what it is with --encoding"
+        );
+        return Err(ReadError::Encoding { path: path.to_path_buf(), offset: 0, reason });
+    };
+    if encoding != TextEncoding::UTF_8 {
+        rows.warn(format!("encoding_guessed: the {what}'s text was read as {}", encoding.name()));
+    }
+    Ok(encoding)
 }
 
 /// Share of the words with other letters than ASCII's that must be Vietnamese before a guess is made.

@@ -261,20 +261,7 @@ fn stated(said: &Said, language: u8, rows: &mut dyn Rows) -> Option<TextEncoding
 /// The encoding by the letters; western European where the table says so and nothing better fits.
 fn guessed(path: &Path, sample: &[Vec<u8>], language: u8, rows: &mut dyn Rows) -> Result<TextEncoding, ReadError> {
     let western = matches!(language, 0x03 | 0x57..=0x59).then_some(TextEncoding::WINDOWS_1252);
-    let Some(encoding) = encoding::guess(sample.iter().map(Vec::as_slice)).or(western) else {
-        return Err(ReadError::Encoding {
-            path: path.to_path_buf(),
-            offset: 0,
-            reason: "the table's text is neither UTF-8 nor Vietnamese in windows-1258, TCVN3 or VNI; say what it is with --encoding".into(),
-        });
-    };
-    if encoding != TextEncoding::UTF_8 {
-        rows.warn(format!(
-            "encoding_guessed: the table does not say how its text is written; it was read as {}",
-            encoding.name()
-        ));
-    }
-    Ok(encoding)
+    encoding::settle(path, "table", sample, western, rows)
 }
 
 struct Reader<'a> {
