@@ -46,6 +46,38 @@ pub enum Protocol {
     StationFolder,
 }
 
+/// How a source is shown who asks. The secret itself never stands in a profile: `secret` is the name it is kept under.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Credentials {
+    /// A user and a password (RFC 7617; a database role).
+    Basic { user: String, secret: String },
+    /// A fixed key in a header of the source's choice.
+    ApiKey { header: String, secret: String },
+    /// A fixed token (RFC 6750).
+    Bearer { secret: String },
+    /// A token fetched by client credentials (OAuth 2.0, RFC 6749, section 4.4).
+    ClientCredentials {
+        token_url: String,
+        client_id: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scope: Option<String>,
+        secret: String,
+    },
+}
+
+impl Credentials {
+    /// The name that the secret is kept under.
+    pub fn secret(&self) -> &str {
+        match self {
+            Self::Basic { secret, .. }
+            | Self::ApiKey { secret, .. }
+            | Self::Bearer { secret }
+            | Self::ClientCredentials { secret, .. } => secret,
+        }
+    }
+}
+
 /// A system that layers are fetched from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -62,6 +94,9 @@ pub struct SourceSpec {
     pub every: Span,
     #[serde(default)]
     pub practice: bool,
+    /// For sources that do not answer everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<Credentials>,
 }
 
 /// A province: everything that differs from one province to the next.

@@ -51,7 +51,7 @@ mod zipped;
 pub use archive::TileArchive;
 pub use encoding::TextEncoding;
 pub use events::ServerEvent;
-pub use features::{Collection, FeatureService, Fetched, Fetching, Progress, Wanted, service};
+pub use features::{Collection, FeatureService, Fetched, Fetching, Login, Progress, Secret, Wanted, service};
 pub use file::{
     Columns, Continue, Format, OnError, Prepare, ReadError, ReadOptions, ReadSummary, columns, read_file, sniff,
 };

@@ -12,7 +12,7 @@ mod transfer;
 mod wfs;
 
 use crate::net::{Client, FetchError};
-use model::{BBox, Feature, Protocol, ReadReport, Timestamp};
+use model::{BBox, Credentials, Feature, Protocol, ReadReport, Timestamp};
 use std::fmt;
 use std::path::Path;
 use std::pin::Pin;
@@ -29,6 +29,8 @@ pub struct Wanted<'a> {
     pub collection: Option<&'a str>,
     /// The property that holds the key; without it the feature's own id, then `id`, `code`, `fid`.
     pub id_field: Option<&'a str>,
+    /// What the source is to be shown.
+    pub login: Option<Login<'a>>,
     /// [`Collection::validator`] of what is held.
     pub validator: Option<&'a str>,
     /// In degrees, for the guard against mixed-up axes.
@@ -37,6 +39,34 @@ pub struct Wanted<'a> {
     pub now: Timestamp,
     /// A folder for transfers that are cut, made when it is needed. Another fetch of the same layer goes on from there.
     pub staging: &'a Path,
+}
+
+/// Credentials together with the secret that they name.
+#[derive(Clone, Copy, Debug)]
+pub struct Login<'a> {
+    pub credentials: &'a Credentials,
+    pub secret: &'a Secret,
+}
+
+/// A password, key or token. It is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the request alone.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
 }
 
 impl Wanted<'_> {

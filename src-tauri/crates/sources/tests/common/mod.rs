@@ -78,6 +78,7 @@ pub fn wanted<'a>(root: &'a Url, layer: &'a str, staging: &'a Path) -> Wanted<'a
         layer,
         collection: None,
         id_field: None,
+        login: None,
         validator: None,
         province: PROVINCE,
         now: Timestamp::UNIX_EPOCH,
