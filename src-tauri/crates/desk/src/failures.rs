@@ -34,7 +34,16 @@ pub(crate) fn read(language: Language, error: &ReadError) -> Failure {
     let detail = error.to_string();
     let path = error.path().to_string_lossy().into_owned();
     let row = error.row().map(|row| row.to_string()).unwrap_or_default();
-    failure(language, error.code(), [("file", path.as_str()), ("row", row.as_str()), ("detail", detail.as_str())])
+    // What a person may choose from instead.
+    let (propose, tables) = match error {
+        ReadError::CrsUnknown { propose, .. } => (propose.iter().map(u32::to_string).collect(), Vec::new()),
+        ReadError::SeveralTables { tables, .. } => (Vec::new(), tables.clone()),
+        _ => (Vec::<String>::new(), Vec::new()),
+    };
+    let (propose, tables) = (propose.join(","), tables.join("\t"));
+    let at = [("file", path.as_str()), ("row", row.as_str()), ("detail", detail.as_str())];
+    let choices = [("propose", propose.as_str()), ("tables", tables.as_str())];
+    failure(language, error.code(), at.into_iter().chain(choices.into_iter().filter(|(_, choice)| !choice.is_empty())))
 }
 
 pub(crate) fn write(language: Language, error: &WriteError) -> Failure {

@@ -1,7 +1,7 @@
 //! The home folder: where the cache, the history, the settings and the profile of this desk live.
 
 use crate::api::{SavedView, Settings};
-use model::{Profile, ProfileError, Role, Session};
+use model::{Additions, Profile, ProfileError, Role, Session};
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+const ADDITIONS_HEAD: &str =
+    "# Sources added at this desk, in the words of maps/schema/profile.md. Secrets do not belong here.\n";
 
 include!(concat!(env!("OUT_DIR"), "/built_in_profile.rs"));
 
@@ -33,6 +36,8 @@ pub struct Home {
     root: PathBuf,
     /// Held while `people.json` is read, changed and written: of two changes at once none is lost.
     changing_people: Arc<Mutex<()>>,
+    /// The same for `sources.toml`.
+    changing_additions: Arc<Mutex<()>>,
 }
 
 /// The people side of a home: PIN hashes by role (Argon2id) and who sat here last.
@@ -45,7 +50,7 @@ pub struct People {
 
 impl Home {
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), changing_people: Arc::default() }
+        Self { root: root.to_owned(), changing_people: Arc::default(), changing_additions: Arc::default() }
     }
 
     /// The platform's data directory for this program.
@@ -119,7 +124,7 @@ impl Home {
             }
             Some(from) => {
                 let profile = read_profile(from)?;
-                let files = profile.layers.iter().map(|layer| layer.file.clone());
+                let files = profile.layers.iter().filter_map(|layer| layer.file.clone());
                 for name in std::iter::once("profile.toml".to_owned()).chain(files) {
                     let to = beside.join(&name);
                     if let Some(parent) = to.parent() {
@@ -145,6 +150,55 @@ impl Home {
             return Err(HomeError::Missing { path: self.root.clone() });
         }
         read_profile(&self.profile_dir())
+    }
+
+    /// What was added to the profile at this desk; nothing where no file is.
+    ///
+    /// # Errors
+    /// What is wrong with the file; it stays as it is.
+    pub fn additions(&self) -> Result<Additions, HomeError> {
+        let path = self.additions_file();
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Additions::from_toml(&text).map_err(|error| HomeError::Profile { path, error }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Additions::default()),
+            Err(error) => Err(HomeError::NotReadable { path, reason: error.to_string() }),
+        }
+    }
+
+    /// Changes what was added. A file that cannot be read is never written over, and neither is one that would no longer
+    /// go with the profile.
+    ///
+    /// # Errors
+    /// As [`Home::additions`] and [`Profile::with`], and when the file cannot be written; the old one stays.
+    pub fn change_additions<T>(&self, change: impl FnOnce(&mut Additions) -> T) -> Result<(Profile, T), HomeError> {
+        let _changing = self.changing_additions.lock();
+        let mut additions = self.additions()?;
+        let out = change(&mut additions);
+        let path = self.additions_file();
+        let wrong = |error| HomeError::Profile { path: path.clone(), error };
+        let profile = self.profile()?.with(&additions).map_err(wrong)?;
+        let text = additions.to_toml().map_err(wrong)?;
+        store::write_atomic(&path, format!("{ADDITIONS_HEAD}{text}").as_bytes())?;
+        Ok((profile, out))
+    }
+
+    /// Changes when the file of additions does.
+    pub(crate) fn additions_stamp(&self) -> Option<(u64, std::time::SystemTime)> {
+        let about = std::fs::metadata(self.additions_file()).ok()?;
+        Some((about.len(), about.modified().ok()?))
+    }
+
+    /// The profile with what was added at this desk.
+    ///
+    /// # Errors
+    /// As [`Home::profile`], [`Home::additions`] and [`Profile::with`].
+    pub fn whole_profile(&self) -> Result<Profile, HomeError> {
+        let added = self.additions()?;
+        self.profile()?.with(&added).map_err(|error| HomeError::Profile { path: self.additions_file(), error })
+    }
+
+    pub(crate) fn additions_file(&self) -> PathBuf {
+        self.root.join("sources.toml")
     }
 
     /// The stored settings. A file that cannot be read is set aside and the defaults hold, because a typing error in

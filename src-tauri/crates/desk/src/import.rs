@@ -4,7 +4,7 @@ use crate::Desk;
 use crate::api::Failure;
 use crate::info::IMPORTED;
 use crate::packing::PackedBeside;
-use crate::standard::{Standard, conforming, undecided};
+use crate::standard::{Standard, conforming, empty, undecided, without};
 use crate::station_files::OBSERVATIONS;
 use model::{
     Classification, Feature, FeatureId, Field, FieldType, GeometryKind, LayerId, LayerKind, LayerSpec, Protocol,
@@ -34,7 +34,7 @@ pub enum ImportMode {
 pub struct ImportOptions {
     /// EPSG code; absent: the file's own, else WGS84 after the guard's check.
     pub crs: Option<u32>,
-    /// Field of the layer = column of the file.
+    /// Field of the layer = column of the file; an empty column leaves the field empty.
     pub map: Vec<(String, String)>,
     /// The table, sheet or shapefile of a file that holds several; absent: the one called like the layer.
     pub table: Option<String>,
@@ -49,11 +49,16 @@ pub struct ImportOptions {
 
 /// What an import did; the shape `toancanhctl import --json` prints.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct ImportSummary {
     pub layer: LayerId,
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub accepted: u64,
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub repaired: u64,
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub rejected: u64,
+    #[cfg_attr(feature = "ts", ts(type = "string | null"))]
     pub rejected_file: Option<PathBuf>,
     pub crs: String,
     /// Field → the file's column of another name that was taken for it, by the data standard.
@@ -77,6 +82,23 @@ impl Desk {
             return self.import_station_files(file, options.abort, progress);
         }
         let spec = self.profile().layer(layer.as_str()).cloned();
+        let summary = self.import_as(file, layer, spec.as_ref(), options, progress)?;
+        self.reload(layer)?;
+        Ok(summary)
+    }
+
+    /// As [`Desk::import`], with a layer's declaration that need not be in force yet; the picture is not renewed.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn import_as(
+        &self,
+        file: &Path,
+        layer: &LayerId,
+        spec: Option<&LayerSpec>,
+        options: &ImportOptions,
+        progress: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<ImportSummary, Failure> {
         let now = self.now();
         let modified = std::fs::metadata(file).ok().and_then(|meta| meta.modified().ok());
         let modified = modified.and_then(|at| Timestamp::try_from(at).ok());
@@ -88,13 +110,11 @@ impl Desk {
             fetched_at: now,
             as_of,
             licence: String::new(),
-            classification: spec.as_ref().map_or(Classification::Public, |spec| spec.classification),
+            classification: spec.map_or(Classification::Public, |spec| spec.classification),
             sample: false,
             practice: false,
         };
-        let summary = self.take_in(file, layer, spec.as_ref(), options, &provenance, progress)?;
-        self.reload(layer)?;
-        Ok(summary)
+        self.take_in(file, layer, spec, options, &provenance, progress)
     }
 
     /// Takes an import back: the layer holds the profile's content again, and its source may refresh it; a layer that no
@@ -104,6 +124,11 @@ impl Desk {
     /// `no_layer`, or why the profile's file cannot be taken in; the layer is then as before.
     pub fn restore(&self, layer: &LayerId) -> Result<(), Failure> {
         match self.profile().layer(layer.as_str()) {
+            // Declared for an import and nothing else: it goes with what was imported.
+            Some(spec) if spec.file.is_none() && spec.feature_source.is_none() && spec.live_source.is_none() => {
+                self.cache().remove(layer).map_err(|error| self.store_failure(&error))?;
+                return self.undeclare(layer);
+            }
             Some(spec) => self.import_profile_layer(spec)?,
             None => {
                 if !self.cache().remove(layer).map_err(|error| self.store_failure(&error))? {
@@ -116,12 +141,14 @@ impl Desk {
 
     /// Fills a layer from the profile's own file.
     pub(crate) fn import_profile_layer(&self, spec: &LayerSpec) -> Result<(), Failure> {
-        let source = spec.feature_source.as_ref().and_then(|id| self.profile().source(id));
-        if source.is_some_and(|source| source.protocol == Protocol::Cap) {
-            // Warnings have no base data: there are none until the source says so.
+        let profile = self.profile();
+        let source = spec.feature_source.as_ref().and_then(|id| profile.source(id));
+        // Warnings have no base data: there are none until the source says so.
+        let file = spec.file.as_ref().filter(|_| source.is_none_or(|source| source.protocol != Protocol::Cap));
+        let Some(file) = file else {
             return self.cache().remove(&spec.id).map(|_| ()).map_err(|error| self.store_failure(&error));
-        }
-        let file = self.home().profile_dir().join(&spec.file);
+        };
+        let file = self.home().profile_dir().join(file);
         let tz = jiff::tz::TimeZone::get(&self.profile().timezone).unwrap_or(jiff::tz::TimeZone::UTC);
         let as_of =
             tz.to_timestamp(spec.as_of.to_datetime(jiff::civil::Time::midnight())).unwrap_or_else(|_| self.now());
@@ -138,6 +165,29 @@ impl Desk {
         self.take_in(&file, &spec.id, Some(spec), &ImportOptions::default(), &provenance, &mut |_, _| true).map(|_| ())
     }
 
+    /// How a file is read for a layer, before the data standard has its say on the columns.
+    pub(crate) fn read_options<'a>(
+        &self,
+        layer: &LayerId,
+        options: &ImportOptions,
+        prepare: sources::Prepare<'a>,
+    ) -> ReadOptions<'a> {
+        ReadOptions {
+            crs: options.crs,
+            map: options.map.iter().filter(|(_, column)| !column.is_empty()).cloned().collect(),
+            on_error: if options.abort { OnError::Abort } else { OnError::Reject },
+            id_field: match &options.mode {
+                ImportMode::Upsert { key } if key != "id" => Some(key.clone()),
+                _ => None,
+            },
+            // With several tables and no word on it: the one that is called like the layer.
+            table: Some(options.table.clone().unwrap_or_else(|| layer.to_string())),
+            encoding: options.encoding,
+            prepare: Some(prepare),
+            ..ReadOptions::new(self.bbox())
+        }
+    }
+
     fn take_in(
         &self,
         file: &Path,
@@ -149,8 +199,10 @@ impl Desk {
     ) -> Result<ImportSummary, Failure> {
         let any_sample = AtomicBool::new(false);
         let standard = spec.and_then(Standard::of);
+        let by_hand: BTreeMap<String, String> = options.map.iter().cloned().collect();
         // On the reader's threads: the one that writes has most to do.
         let prepare = |row: u64, mut feature: Feature| {
+            empty(&by_hand, &mut feature);
             if let Some(standard) = &standard {
                 standard.check(row, &mut feature)?;
             }
@@ -159,22 +211,9 @@ impl Desk {
             }
             repaired(row, feature)
         };
-        let mut read_options = ReadOptions {
-            crs: options.crs,
-            map: options.map.clone(),
-            on_error: if options.abort { OnError::Abort } else { OnError::Reject },
-            id_field: match &options.mode {
-                ImportMode::Upsert { key } if key != "id" => Some(key.clone()),
-                _ => None,
-            },
-            // With several tables and no word on it: the one that is called like the layer.
-            table: Some(options.table.clone().unwrap_or_else(|| layer.to_string())),
-            encoding: options.encoding,
-            prepare: Some(&prepare),
-            ..ReadOptions::new(self.bbox())
-        };
+        let mut read_options = self.read_options(layer, options, &prepare);
         let suggestion = match (&standard, spec) {
-            (Some(standard), Some(spec)) => suggested(standard, spec, file, &read_options),
+            (Some(standard), Some(spec)) => suggested(standard, spec, file, &read_options, &by_hand),
             _ => Suggestion::default(),
         };
         read_options.map.extend(suggestion.map.iter().cloned());
@@ -331,7 +370,7 @@ impl Desk {
         let features = mended(features);
         let dropped = delivered - features.len();
         let warnings = conformed.warnings(self.language());
-        let refused = conformed.refused;
+        let refused = conformed.refused.into_iter().next();
         let held = self.layers().get(&spec.id);
         let stored = held.as_ref().and_then(|layer| layer.stored.as_ref());
         if features.is_empty() && !may_be_empty && stored.is_some_and(|stored| stored.features > 0) {
@@ -342,7 +381,11 @@ impl Desk {
         let moved_on = || self.failure("moved_on", [("layer", spec.id.as_str())]);
         let present =
             || self.cache().layer(&spec.id).map(|layer| layer.filter(|l| !self.is_imported(l)).map(|l| l.version));
-        if held.as_ref().is_some_and(|held| held.stored.is_some() && same(&held.picture, &features)) {
+        // What an added source delivers is said to be from there, also where it is what the profile had.
+        let moves = self.profile().is_added(&provenance.source)
+            && stored.is_some_and(|stored| stored.provenance.source != provenance.source);
+        let held_already = held.as_ref().is_some_and(|held| held.stored.is_some() && same(&held.picture, &features));
+        if held_already && !moves {
             if present().map_err(|error| self.store_failure(&error))? != version {
                 return Err(moved_on());
             }
@@ -414,11 +457,19 @@ fn same(picture: &spatial::LayerPicture, features: &[Feature]) -> bool {
 
 /// The mapping that the data standard suggests for a file, beside what the caller maps. A file that cannot be looked into
 /// has none: reading it says why.
-fn suggested(standard: &Standard, spec: &LayerSpec, file: &Path, options: &ReadOptions<'_>) -> Suggestion {
+pub(crate) fn suggested(
+    standard: &Standard,
+    spec: &LayerSpec,
+    file: &Path,
+    options: &ReadOptions<'_>,
+    by_hand: &BTreeMap<String, String>,
+) -> Suggestion {
     let Ok(columns) = sources::columns(file, options) else { return Suggestion::default() };
     let names: Vec<&str> = columns.names.iter().map(String::as_str).collect();
     let is_key = |column: &str| options.id_field.as_deref() == Some(column);
-    standard.suggest(spec, &names, columns.own_ids || options.id_field.is_some(), is_key)
+    let mut suggestion = standard.suggest(spec, &names, columns.own_ids || options.id_field.is_some(), is_key);
+    without(by_hand, &mut suggestion);
+    suggestion
 }
 
 /// What the features of an import turned out to be.
@@ -437,7 +488,7 @@ impl Tally {
 }
 
 /// A row with its geometry mended, and whether that changed it.
-fn repaired(row: u64, mut feature: Feature) -> Result<(Feature, bool), Rejection> {
+pub(crate) fn repaired(row: u64, mut feature: Feature) -> Result<(Feature, bool), Rejection> {
     let repair = spatial::repair::repair(feature.geometry);
     let Some(geometry) = repair.geometry else {
         return Err(Rejection {

@@ -9,6 +9,7 @@ use model::{
 };
 use parking_lot::Mutex;
 use spatial::LayerPicture;
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use store::StoredLayer;
 
@@ -126,10 +127,11 @@ pub fn spec_of_stored(stored: &StoredLayer) -> LayerSpec {
         group: String::new(),
         title: stored.schema.title.clone(),
         geometry: stored.schema.geometry,
-        file: String::new(),
+        file: None,
         feature_source: None,
         collection: None,
         id_field: None,
+        map: BTreeMap::new(),
         live_source: None,
         interval: None,
         freshness: Span::seconds(365 * 86_400),

@@ -16,6 +16,7 @@
 //! # Ok::<(), desk::api::Failure>(())
 //! ```
 
+mod adding;
 pub mod api;
 mod args;
 mod calls;
@@ -38,6 +39,7 @@ mod state;
 mod station_files;
 mod sync;
 mod tiles;
+mod trial;
 #[cfg(feature = "ts")]
 mod typescript;
 mod words;

@@ -400,7 +400,8 @@ impl Desk {
     /// grids, UTM zone 48N, Web Mercator.
     pub fn published_crs(&self) -> Vec<Crs> {
         let mut all = vec![Crs::CRS84, Crs::epsg(4326), Crs::epsg(4756)];
-        let province = self.profile().crs.iter().map(|choice| choice.epsg).filter(|epsg| geodesy::is_known(*epsg));
+        let profile = self.profile();
+        let province = profile.crs.iter().map(|choice| choice.epsg).filter(|epsg| geodesy::is_known(*epsg));
         for epsg in province.chain([3405, 3857]) {
             if !all.contains(&Crs::epsg(epsg)) {
                 all.push(Crs::epsg(epsg));

@@ -98,6 +98,11 @@ impl Standard {
 
     /// What was noted, a sentence for each field and kind of finding.
     pub(crate) fn sentences(&self, language: Language) -> Vec<String> {
+        self.findings(language).into_iter().map(|(_, sentence)| sentence).collect()
+    }
+
+    /// As [`Standard::sentences`], with the field that each is about.
+    pub(crate) fn findings(&self, language: Language) -> Vec<(String, String)> {
         let warned = self.warned.lock();
         let one = |((field, code), noted): (&(String, FindingCode), &Warned)| {
             let values = [
@@ -106,7 +111,7 @@ impl Standard {
                 ("row", noted.row.to_string()),
                 ("examples", noted.examples.join("; ")),
             ];
-            told(language, &format!("standard.{}", code.as_str()), values)
+            (field.clone(), told(language, &format!("standard.{}", code.as_str()), values))
         };
         warned.iter().map(one).collect()
     }
@@ -127,10 +132,10 @@ fn told<const N: usize>(language: Language, key: &str, values: [(&str, String); 
 /// What the standard made of a delivery.
 #[derive(Default)]
 pub(crate) struct Conformed {
-    /// The first feature that was left out.
-    pub(crate) refused: Option<Rejection>,
-    suggestion: Suggestion,
-    standard: Option<Standard>,
+    /// The features that were left out, and why.
+    pub(crate) refused: Vec<Rejection>,
+    pub(crate) suggestion: Suggestion,
+    pub(crate) standard: Option<Standard>,
 }
 
 impl Conformed {
@@ -141,31 +146,53 @@ impl Conformed {
     }
 }
 
-/// The features of a delivery that keep to the standard, in its form. Rows are counted from 1.
+/// The features of a delivery that keep to the standard, in its form, after what the layer itself says of the source's
+/// names. Rows are counted from 1.
 pub(crate) fn conforming(spec: &LayerSpec, mut features: Vec<Feature>) -> (Vec<Feature>, Conformed) {
+    let asked = asked_for(&spec.map);
+    let mut by_hand = Renaming::new(&asked);
+    for feature in &mut features {
+        empty(&spec.map, feature);
+        by_hand.apply(&mut feature.properties);
+    }
     let Some(standard) = Standard::of(spec) else { return (features, Conformed::default()) };
     let columns = columns_of(&features);
     let names: Vec<&str> = columns.iter().map(String::as_str).collect();
-    let suggestion = standard.suggest(spec, &names, true, |_| false);
+    let mut suggestion = standard.suggest(spec, &names, true, |column| asked.iter().any(|(field, _)| field == column));
+    without(&spec.map, &mut suggestion);
     let mut renaming = Renaming::new(&suggestion.map);
-    let mut refused = None;
+    let mut refused = Vec::new();
     let mut row = 0;
     features.retain_mut(|feature| {
         row += 1;
         renaming.apply(&mut feature.properties);
-        match standard.check(row, feature) {
-            Ok(()) => true,
-            Err(rejection) => {
-                refused.get_or_insert(rejection);
-                false
-            }
-        }
+        standard.check(row, feature).map_err(|rejection| refused.push(rejection)).is_ok()
     });
     (features, Conformed { refused, suggestion, standard: Some(standard) })
 }
 
+/// Field and column of a map by hand, without the fields that are to stay empty.
+pub(crate) fn asked_for(map: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    map.iter().filter(|(_, column)| !column.is_empty()).map(|(field, column)| (field.clone(), column.clone())).collect()
+}
+
+/// Takes out what a map by hand says is to stay empty.
+pub(crate) fn empty(map: &BTreeMap<String, String>, feature: &mut Feature) {
+    for field in map.iter().filter(|(_, column)| column.is_empty()).map(|(field, _)| field) {
+        if feature.properties.get(field).is_some() {
+            feature.properties.insert(field.clone(), Value::Null);
+        }
+    }
+}
+
+/// What a map by hand decides is no longer suggested.
+pub(crate) fn without(map: &BTreeMap<String, String>, suggestion: &mut Suggestion) {
+    suggestion.map.retain(|(field, column)| !map.contains_key(field) && !map.values().any(|taken| taken == column));
+    suggestion.ambiguous.retain(|(field, _)| !map.contains_key(field));
+}
+
 /// The names of the features' attributes, each once.
-fn columns_of(features: &[Feature]) -> Vec<String> {
+pub(crate) fn columns_of(features: &[Feature]) -> Vec<String> {
     let mut columns: Vec<String> = Vec::new();
     let mut last: Option<&model::Names> = None;
     for feature in features {

@@ -6,6 +6,7 @@ use crate::layers::{Layer, Layers, spec_of_stored};
 use crate::sync::{Links, Writing};
 use crate::tiles::TileWorkers;
 use crate::words;
+use arc_swap::ArcSwap;
 use live::LiveLayer;
 use model::{LayerId, LayerSpec, LinkState, Profile, Role, Session, Timestamp};
 use parking_lot::{Mutex, RwLock};
@@ -64,7 +65,9 @@ const EVENT_BACKLOG: usize = 1_024;
 /// One open home.
 pub struct Desk {
     home: Home,
-    profile: Profile,
+    profile: ArcSwap<Profile>,
+    /// Changes with every change of the profile's sources.
+    pub(crate) sources_changed: tokio::sync::watch::Sender<()>,
     cache: Cache,
     history: History,
     layers: Layers,
@@ -108,11 +111,16 @@ impl Desk {
         Self::make_home(&options)?;
         let home = Home::new(&options.home);
         let language = options.language.unwrap_or_else(|| home.settings().language);
-        let profile = home.profile().map_err(|error| crate::failures::home(language, &error))?;
+        let own = home.profile().map_err(|error| crate::failures::home(language, &error))?;
         let stored = |error: &store::StoreError| crate::failures::store(language, error);
         let (cache, cache_aside) = Cache::open_or_rebuild(&home.cache()).map_err(|error| stored(&error))?;
         let (history, history_aside) = History::open_or_rebuild(&home.history()).map_err(|error| stored(&error))?;
         let mut notices = Vec::new();
+        // A typing error in what was added must not keep the province's own layers dark.
+        let profile = home.whole_profile().unwrap_or_else(|error| {
+            notices.push(crate::failures::home(language, &error));
+            own
+        });
         for (aside, code) in [(cache_aside, "cache_rebuilt"), (history_aside, "history_rebuilt")] {
             if let Some(path) = aside {
                 notices.push(words::failure(language, code, [("path", path.to_string_lossy().as_ref())]));
@@ -148,7 +156,8 @@ impl Desk {
             pictures: options.pictures,
             open: options.open.as_deref().and_then(feature_ref),
             home,
-            profile,
+            profile: ArcSwap::from_pointee(profile),
+            sources_changed: tokio::sync::watch::channel(()).0,
             cache,
             history,
         });
@@ -159,7 +168,8 @@ impl Desk {
     /// Brings the cache's layers into memory; those it lacks come from the profile's files first.
     fn fill(&self, notices: &mut Vec<Failure>) -> Result<(), Failure> {
         let stored = self.cache.layers().map_err(|error| self.store_failure(&error))?;
-        for spec in &self.profile.layers {
+        let profile = self.profile();
+        for spec in &profile.layers {
             if !stored.iter().any(|layer| layer.schema.id == spec.id)
                 && let Err(failure) = self.import_profile_layer(spec)
             {
@@ -167,8 +177,8 @@ impl Desk {
             }
         }
         let stored = self.cache.layers().map_err(|error| self.store_failure(&error))?;
-        let extra = stored.iter().filter(|layer| self.profile.layer(layer.schema.id.as_str()).is_none());
-        let specs: Vec<LayerSpec> = self.profile.layers.iter().cloned().chain(extra.map(spec_of_stored)).collect();
+        let extra = stored.iter().filter(|layer| profile.layer(layer.schema.id.as_str()).is_none());
+        let specs: Vec<LayerSpec> = profile.layers.iter().cloned().chain(extra.map(spec_of_stored)).collect();
         // Pictures are independent of each other, and building them is most of a start.
         let built: Vec<Result<Layer, Failure>> = std::thread::scope(|scope| {
             let half = specs.len().div_ceil(2).max(1);
@@ -309,10 +319,16 @@ impl Desk {
     pub fn reload(&self, id: &LayerId) -> Result<(), Failure> {
         let Some(stored) = self.cache.layer(id).map_err(|error| self.store_failure(&error))? else {
             self.layers.remove(id);
-            self.tell(&Event::LayerRemoved { id: id.clone() });
+            match self.profile().layer(id.as_str()) {
+                Some(spec) => {
+                    self.adopt(Arc::new(Layer::unread(spec.clone(), None)));
+                    self.tell_layer(id);
+                }
+                None => self.tell(&Event::LayerRemoved { id: id.clone() }),
+            }
             return Ok(());
         };
-        let spec = self.profile.layer(id.as_str()).cloned().unwrap_or_else(|| spec_of_stored(&stored));
+        let spec = self.profile().layer(id.as_str()).cloned().unwrap_or_else(|| spec_of_stored(&stored));
         let layer = self.build(spec)?;
         self.prepare(&layer);
         self.adopt(Arc::new(layer));
@@ -407,7 +423,8 @@ impl Desk {
     }
 
     pub(crate) fn live_is_practice(&self, layer: &Layer) -> bool {
-        let source = layer.spec.live_source.as_ref().and_then(|id| self.profile.source(id));
+        let profile = self.profile();
+        let source = layer.spec.live_source.as_ref().and_then(|id| profile.source(id));
         source.is_some_and(|source| source.practice)
     }
 
@@ -448,8 +465,16 @@ impl Desk {
         &self.home
     }
 
-    pub fn profile(&self) -> &Profile {
-        &self.profile
+    /// The present profile with what was added at this desk; later changes do not change it.
+    pub fn profile(&self) -> Arc<Profile> {
+        self.profile.load_full()
+    }
+
+    /// Puts a changed profile in force; what synchronises takes it up.
+    pub(crate) fn put_profile(&self, profile: Profile) {
+        self.links.keep_to(&profile);
+        self.profile.store(Arc::new(profile));
+        self.sources_changed.send_replace(());
     }
 
     pub fn session(&self) -> Session {

@@ -1,5 +1,6 @@
 use crate::{GeometryKind, LayerKind, Role, Span};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// A layer's name in files, on the command line and in SQL: `[a-z][a-z0-9_]*`, at most 63 bytes.
@@ -151,8 +152,9 @@ pub struct LayerSpec {
     pub group: String,
     pub title: Title,
     pub geometry: GeometryKind,
-    /// The base data, relative to the profile's folder.
-    pub file: String,
+    /// The base data, relative to the profile's folder; without it the layer is empty until its source has answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     #[serde(default)]
     pub feature_source: Option<String>,
     /// What the source calls the layer, where that is not its id: a collection, a feature type, a file, a table.
@@ -161,6 +163,10 @@ pub struct LayerSpec {
     /// The source's property that holds the key, where the features' own ids are none that last.
     #[serde(default)]
     pub id_field: Option<String>,
+    /// Field → the source's property of another name, over what the data standard suggests. An empty name leaves the
+    /// field empty.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub map: BTreeMap<String, String>,
     #[serde(default)]
     pub live_source: Option<String>,
     /// The agreed measuring interval of the live values.

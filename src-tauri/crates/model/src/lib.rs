@@ -34,7 +34,7 @@ pub use geometry::{BBox, GeometryError, from_gpkg_blob, from_wkb, geometry_bbox,
 pub use kind::{GeometryKind, LayerKind};
 pub use layer::{Classification, Field, FieldType, LayerId, LayerSpec, Parameter, Title};
 pub use observation::{Observation, SensorStatus};
-pub use profile::{Credentials, CrsChoice, Group, Profile, ProfileError, Protocol, SourceSpec};
+pub use profile::{Additions, Credentials, CrsChoice, Group, Profile, ProfileError, Protocol, SourceSpec};
 pub use properties::{NamedRows, Names, Properties, Renaming};
 pub use report::{ReadReport, Rejection};
 pub use role::{Role, Session};

@@ -46,6 +46,21 @@ pub enum Protocol {
     StationFolder,
 }
 
+impl Protocol {
+    /// The word as it stands in profiles.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OgcApiFeatures => "ogc-api-features",
+            Self::File => "file",
+            Self::Wfs => "wfs",
+            Self::ArcGis => "arcgis",
+            Self::SensorThings => "sensorthings",
+            Self::Cap => "cap",
+            Self::StationFolder => "station-folder",
+        }
+    }
+}
+
 /// How a source is shown who asks. The secret itself never stands in a profile: `secret` is the name it is kept under.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
@@ -121,6 +136,35 @@ pub struct Profile {
     #[serde(default)]
     pub sources: Vec<SourceSpec>,
     pub layers: Vec<LayerSpec>,
+    /// The sources among them that were added at a desk.
+    #[serde(skip)]
+    pub added: Vec<String>,
+}
+
+/// What a desk adds to its province's profile: systems of its own, the layers they fill, and layers of the profile that
+/// they fill instead. One TOML file, `HOME/sources.toml`, in the profile's words.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Additions {
+    pub sources: Vec<SourceSpec>,
+    pub layers: Vec<LayerSpec>,
+}
+
+impl Additions {
+    /// # Errors
+    /// TOML faults with line and column.
+    pub fn from_toml(text: &str) -> Result<Self, ProfileError> {
+        Ok(toml::from_str(text)?)
+    }
+
+    /// The text that [`Additions::from_toml`] reads.
+    ///
+    /// # Errors
+    /// What TOML cannot say: a number that is none.
+    pub fn to_toml(&self) -> Result<String, ProfileError> {
+        toml::to_string_pretty(self)
+            .map_err(|error| ProfileError::Invalid { field: "sources.toml".into(), problem: error.to_string() })
+    }
 }
 
 /// What is wrong with a profile. The message names the place and the way out.
@@ -148,8 +192,31 @@ impl Profile {
         Ok(profile)
     }
 
+    /// The profile with what a desk adds: a layer in place of the one with its id, or behind the others.
+    ///
+    /// # Errors
+    /// As [`Profile::from_toml`]; a source's id that the profile has already stands twice.
+    pub fn with(mut self, additions: &Additions) -> Result<Self, ProfileError> {
+        once("layer", additions.layers.iter().map(|layer| layer.id.as_str()))?;
+        self.sources.extend(additions.sources.iter().cloned());
+        self.added = additions.sources.iter().map(|source| source.id.clone()).collect();
+        for layer in &additions.layers {
+            match self.layers.iter_mut().find(|own| own.id == layer.id) {
+                Some(own) => own.clone_from(layer),
+                None => self.layers.push(layer.clone()),
+            }
+        }
+        self.check()?;
+        Ok(self)
+    }
+
     pub fn layer(&self, id: &str) -> Option<&LayerSpec> {
         self.layers.iter().find(|layer| layer.id.as_str() == id)
+    }
+
+    /// True for a source that a desk added.
+    pub fn is_added(&self, source: &str) -> bool {
+        self.added.iter().any(|added| added == source)
     }
 
     pub fn source(&self, id: &str) -> Option<&SourceSpec> {

@@ -70,7 +70,8 @@ fn profile_and_its_data_keep_to_the_standard() {
         }
         let at = Schema::all().iter().position(|known| known.kind == schema.kind).unwrap();
         let checker = Checker::new(schema, &layer.name_field);
-        let file: serde_json::Value = serde_json::from_str(&read(&format!("maps/tay-ninh/{}", layer.file))).unwrap();
+        let file: serde_json::Value =
+            serde_json::from_str(&read(&format!("maps/tay-ninh/{}", layer.file.as_deref().unwrap()))).unwrap();
         for (row, feature) in (1..).zip(file["features"].as_array().unwrap()) {
             assert!(VALIDATORS[at].is_valid(&feature["properties"]), "{} row {row}", layer.id);
             let mut properties: Properties =

@@ -39,11 +39,13 @@ impl App {
         let path = folder.join("profile.toml");
         let text =
             std::fs::read_to_string(&path).map_err(|source| PracticeError::Read { path: path.clone(), source })?;
-        let profile = Profile::from_toml(&text).map_err(|source| PracticeError::Profile { path, source })?;
+        let mut profile = Profile::from_toml(&text).map_err(|source| PracticeError::Profile { path, source })?;
+        // There is nothing to practise with where there is no data.
+        profile.layers.retain(|layer| layer.file.is_some());
         let contents = profile
             .layers
             .iter()
-            .map(|layer| Content::read(&folder.join(&layer.file)).map(Arc::new))
+            .map(|layer| Content::read(&file_of(folder, layer)).map(Arc::new))
             .collect::<Result<Vec<_>, _>>()?;
         let start = options.start.unwrap_or_else(Timestamp::now);
         let setting = Setting { seed: options.seed, scenario: options.scenario, start };
@@ -79,7 +81,7 @@ impl App {
     pub fn refresh(&self) -> Vec<(String, String)> {
         let mut changed = Vec::new();
         for (spec, held) in self.profile.layers.iter().zip(&self.contents) {
-            let path = self.folder.join(&spec.file);
+            let path = file_of(&self.folder, spec);
             let (old_stamp, old_etag) = {
                 let held = held.read();
                 (held.stamp, held.etag.clone())
@@ -95,4 +97,8 @@ impl App {
         }
         changed
     }
+}
+
+fn file_of(folder: &Path, layer: &LayerSpec) -> PathBuf {
+    folder.join(layer.file.as_deref().unwrap_or_default())
 }

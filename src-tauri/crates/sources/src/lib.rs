@@ -51,7 +51,10 @@ mod zipped;
 pub use archive::TileArchive;
 pub use encoding::TextEncoding;
 pub use events::ServerEvent;
-pub use features::{Collection, FeatureService, Fetched, Fetching, Login, Progress, Secret, Wanted, service};
+pub use features::{
+    Collection, FeatureService, Fetched, Fetching, Login, Offer, Progress, Recognised, Secret, Wanted, recognise,
+    service,
+};
 pub use file::{
     Columns, Continue, Format, OnError, Prepare, ReadError, ReadOptions, ReadSummary, columns, read_file, sniff,
 };

@@ -170,6 +170,7 @@ async fn names(feed: Url) -> Result<(Vec<String>, usize), FetchError> {
         login: None,
         validator: None,
         province: [105.4, 10.3, 106.9, 11.8].into(),
+        at_most: None,
         now: now(),
         staging: std::path::Path::new("/nowhere"),
     };

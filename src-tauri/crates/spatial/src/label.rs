@@ -7,7 +7,7 @@ use std::collections::BinaryHeap;
 /// The place for a label, `None` for a geometry without coordinates.
 ///
 /// Of several parts the largest polygon counts, else the longest line, else the first point.
-pub(crate) fn label_point(geometry: &Geometry<f64>) -> Option<Coord<f64>> {
+pub fn label_point(geometry: &Geometry<f64>) -> Option<Coord<f64>> {
     if let Geometry::Point(p) = geometry {
         return Some(p.0);
     }

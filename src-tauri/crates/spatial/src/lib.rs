@@ -64,6 +64,7 @@ pub mod overlay;
 pub mod repair;
 
 pub use filter::{Filter, FilterError, Row};
+pub use label::label_point;
 pub use moving::MovingIndex;
 pub use pack::Packer;
 pub use packed::{Found, PackedIndex};

@@ -100,7 +100,8 @@ async fn fetch(desk: &Arc<Desk>, source: &SourceSpec, only: &[LayerId]) -> Round
     let mut round = Round::default();
     let Some(root) = desk.links().url(&source.id) else { return round };
     let mut unanswered = 0;
-    let specs = desk.profile().layers.iter().filter(|spec| spec.feature_source.as_ref() == Some(&source.id));
+    let profile = desk.profile();
+    let specs = profile.layers.iter().filter(|spec| spec.feature_source.as_ref() == Some(&source.id));
     for spec in specs.filter(|spec| only.is_empty() || only.contains(&spec.id)) {
         let held = desk.layers().get(&spec.id);
         // What a person imported is not overwritten by a sync; restoring the layer gives it back to the source.
@@ -155,6 +156,7 @@ async fn fetch_layer(desk: &Arc<Desk>, source: &SourceSpec, root: &Url, spec: &L
         login: None,
         validator: held.as_deref(),
         province: desk.profile().bbox.into(),
+        at_most: None,
         now,
         staging: &staging,
     };

@@ -27,18 +27,10 @@ struct Link {
     last_error: Option<String>,
 }
 
-/// The links to all sources.
-pub(crate) struct Links {
-    practice_url: Option<String>,
-    all: Mutex<Vec<Link>>,
-}
-
-impl Links {
-    pub(crate) fn new(profile: &Profile, practice_url: Option<&str>) -> Self {
-        let practice_url = practice_url.map(|url| url.trim_end_matches('/').to_owned());
-        let resolve = |text: &str| resolve(practice_url.as_deref(), text);
-        let link = |spec: &SourceSpec| Link {
-            url: resolve(&spec.url),
+impl Link {
+    fn new(spec: &SourceSpec, url: Url) -> Self {
+        Self {
+            url: Some(url),
             spec: spec.clone(),
             state: LinkState::Unknown,
             answered_at: None,
@@ -48,11 +40,35 @@ impl Links {
             lost_at: None,
             next_try_at: None,
             last_error: None,
-        };
-        // A source without an address is not asked, and not missed.
-        let all = profile.sources.iter().map(link).filter(|link: &Link| link.url.is_some()).collect();
-        let all = Mutex::new(all);
-        Self { all, practice_url }
+        }
+    }
+}
+
+/// The links to all sources.
+pub(crate) struct Links {
+    practice_url: Option<String>,
+    all: Mutex<Vec<Link>>,
+}
+
+impl Links {
+    pub(crate) fn new(profile: &Profile, practice_url: Option<&str>) -> Self {
+        let practice_url = practice_url.map(|url| url.trim_end_matches('/').to_owned());
+        let links = Self { all: Mutex::default(), practice_url };
+        links.keep_to(profile);
+        links
+    }
+
+    /// Takes up the sources of a changed profile; what is known of those that stay as they are is kept.
+    pub(crate) fn keep_to(&self, profile: &Profile) {
+        let mut all = self.all.lock();
+        let mut before = std::mem::take(&mut *all);
+        for spec in &profile.sources {
+            match before.iter().position(|link| link.spec == *spec) {
+                Some(at) => all.push(before.swap_remove(at)),
+                // A source without an address is not asked, and not missed.
+                None => all.extend(self.resolve(&spec.url).map(|url| Link::new(spec, url))),
+            }
+        }
     }
 
     /// An address of the profile with `practice:` filled in; `None` when there is no practice data centre.
@@ -95,6 +111,18 @@ impl Links {
                     link.next_try_at = None;
                 }
             }
+        }
+    }
+
+    /// The server behind a source answered something that it was not asked for by its schedule: the line is up.
+    pub(crate) fn heard(&self, source: &str, now: Timestamp) {
+        let mut all = self.all.lock();
+        let host = host_of(&all, source);
+        for link in all.iter_mut().filter(|link| host.is_some() && link.url.as_ref().map(host_key) == host) {
+            link.state = LinkState::Up;
+            link.answered_at = Some(now);
+            link.failing_since = None;
+            link.lost_at = None;
         }
     }
 
@@ -167,6 +195,7 @@ impl Links {
             lost_at: link.lost_at,
             next_try_at: link.next_try_at,
             last_error: link.last_error.clone(),
+            added: profile.is_added(&link.spec.id),
             layers: profile
                 .layers
                 .iter()

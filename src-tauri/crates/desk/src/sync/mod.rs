@@ -14,6 +14,7 @@ use crate::Desk;
 use crate::api::{Event, Failure, JobState, LiveSummary, SourcesInfo};
 use crate::args::SyncArgs;
 use model::{LayerId, Protocol, SourceSpec, Timestamp};
+use parking_lot::Mutex;
 use sources::{Backoff, FetchError};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ const WATCH: Duration = Duration::from_millis(500);
 const FOLLOW: Duration = Duration::from_secs(2);
 
 /// By source: what makes it ask before its period is over.
-type Wakers = Arc<HashMap<String, Arc<Notify>>>;
+type Wakers = Arc<Mutex<HashMap<String, Arc<Notify>>>>;
 
 /// Running synchronisation. Dropping it stops all its tasks.
 pub struct Syncing {
@@ -48,26 +49,7 @@ impl Desk {
     /// Starts fetching, watching and telling. Needs a tokio runtime.
     pub fn start_syncing(self: &Arc<Self>) -> Syncing {
         let mut tasks = JoinSet::new();
-        let waker = |source: &SourceSpec| (source.id.clone(), Arc::<Notify>::default());
-        let wakers: Wakers = Arc::new(self.profile().sources.iter().map(waker).collect());
-        for source in &self.profile().sources {
-            if self.links().url(&source.id).is_none() {
-                continue;
-            }
-            match source.protocol {
-                Protocol::SensorThings => {
-                    tasks.spawn(stations::run(self.clone(), source.clone(), wakers.clone()));
-                    tasks.spawn(filling::run(self.clone(), source.clone()));
-                }
-                Protocol::StationFolder => {
-                    tasks.spawn(folder::run(self.clone(), source.clone()));
-                }
-                _ => {
-                    let waker = wakers.get(&source.id).cloned().unwrap_or_default();
-                    tasks.spawn(features::run(self.clone(), source.clone(), waker));
-                }
-            }
-        }
+        tasks.spawn(supervise(self.clone()));
         tasks.spawn(tick(self.clone()));
         tasks.spawn(watch(self.clone()));
         tasks.spawn(prune(self.clone()));
@@ -176,6 +158,47 @@ impl Desk {
     }
 }
 
+/// Runs the tasks of every source, and follows the profile: a source that was added is asked at once, one that was
+/// changed begins anew, one that was removed is left in peace.
+async fn supervise(desk: Arc<Desk>) {
+    let mut changes = desk.sources_changed.subscribe();
+    let wakers = Wakers::default();
+    let mut running: Vec<(SourceSpec, JoinSet<()>)> = Vec::new();
+    loop {
+        let profile = desk.profile();
+        // What is dropped is stopped.
+        running.retain(|(spec, _)| profile.sources.contains(spec));
+        for source in &profile.sources {
+            let is_running = running.iter().any(|(spec, _)| spec == source);
+            if !is_running && desk.links().url(&source.id).is_some() {
+                running.push((source.clone(), start(&desk, source, &wakers)));
+            }
+        }
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn start(desk: &Arc<Desk>, source: &SourceSpec, wakers: &Wakers) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    match source.protocol {
+        Protocol::SensorThings => {
+            tasks.spawn(stations::run(desk.clone(), source.clone(), wakers.clone()));
+            tasks.spawn(filling::run(desk.clone(), source.clone()));
+        }
+        Protocol::StationFolder => {
+            tasks.spawn(folder::run(desk.clone(), source.clone()));
+        }
+        _ => {
+            let waker = Arc::<Notify>::default();
+            wakers.lock().insert(source.id.clone(), waker.clone());
+            tasks.spawn(features::run(desk.clone(), source.clone(), waker));
+        }
+    }
+    tasks
+}
+
 /// How often the files of unknown stations are looked at: the stations may have come with an import or a sync.
 const WAITING_EVERY: Duration = Duration::from_secs(60);
 
@@ -240,8 +263,16 @@ async fn watch(desk: Arc<Desk>) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let mut seen = desk.cache().data_version().ok();
     let mut told = false;
+    let mut added = desk.home().additions_stamp();
     loop {
         ticks.tick().await;
+        let stamp = desk.home().additions_stamp();
+        if stamp != added {
+            added = stamp;
+            if let Err(failure) = desk.reload_profile() {
+                desk.tell(&Event::Notice { failure, serious: true });
+            }
+        }
         let now = desk.cache().data_version().ok();
         if now != seen {
             let changing = desk.clone();

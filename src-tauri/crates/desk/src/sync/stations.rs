@@ -121,8 +121,9 @@ async fn listen(
             ServerEvent::Heartbeat { .. } => {}
             // Its source polls with a tag; this only makes it sooner.
             ServerEvent::LayerChanged { layer, .. } => {
-                let source = desk.profile().layer(layer.as_str()).and_then(|spec| spec.feature_source.as_ref());
-                if let Some(waker) = source.and_then(|source| wakers.get(source)) {
+                let profile = desk.profile();
+                let source = profile.layer(layer.as_str()).and_then(|spec| spec.feature_source.as_ref());
+                if let Some(waker) = source.and_then(|source| wakers.lock().get(source).cloned()) {
                     waker.notify_one();
                 }
             }

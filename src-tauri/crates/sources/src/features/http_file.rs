@@ -103,6 +103,7 @@ mod tests {
                 login: None,
                 validator: None,
                 province: model::BBox { west: 105.0, south: 10.0, east: 107.0, north: 12.0 },
+                at_most: None,
                 now: model::Timestamp::UNIX_EPOCH,
                 staging: Path::new("/nowhere"),
             };

@@ -8,8 +8,11 @@ mod arcgis;
 mod http_file;
 mod ogc;
 mod pages;
+mod recognise;
 mod transfer;
 mod wfs;
+
+pub use recognise::{Offer, Recognised, recognise};
 
 use crate::net::{Client, FetchError};
 use model::{BBox, Credentials, Feature, Protocol, ReadReport, Timestamp};
@@ -35,6 +38,8 @@ pub struct Wanted<'a> {
     pub validator: Option<&'a str>,
     /// In degrees, for the guard against mixed-up axes.
     pub province: BBox,
+    /// About so many features are enough, for a look at what there is; the rest is not asked for, and not missed.
+    pub at_most: Option<u64>,
     /// What is in force is judged by this.
     pub now: Timestamp,
     /// A folder for transfers that are cut, made when it is needed. Another fetch of the same layer goes on from there.

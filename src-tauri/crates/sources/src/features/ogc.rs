@@ -4,6 +4,7 @@
 //! Nothing is asked for that a server might ignore: no box, no time, no filter. `limit` is a wish that it may cap.
 
 use super::pages::{Pages, print_of};
+use super::recognise::Offer;
 use super::{Collection, FeatureService, Fetched, Fetching, Progress, Wanted, malformed};
 use crate::geometry::swap_axes;
 use crate::net::{Answer, Body, Client, FetchError, follow, host_of, under};
@@ -24,14 +25,14 @@ impl FeatureService for OgcApiFeatures {
 }
 
 const ACCEPT: &str = "application/geo+json, application/json";
-const PAGE: &str = "1000";
+const PAGE: u64 = 1_000;
 
 async fn fetch(client: &Client, wanted: Wanted<'_>, progress: Progress<'_>) -> Result<Fetched, FetchError> {
     let plain = under(wanted.root, &["collections", wanted.name(), "items"])?;
     let mut first = plain.clone();
-    first.query_pairs_mut().append_pair("limit", PAGE);
+    first.query_pairs_mut().append_pair("limit", &PAGE.min(wanted.at_most.unwrap_or(PAGE)).to_string());
     let mut walk = Walk {
-        pages: Pages::new(client, wanted.root),
+        pages: Pages::new(client, wanted.root).at_most(wanted.at_most),
         seen: HashSet::new(),
         validators: Vec::new(),
         last_modified: None,
@@ -58,7 +59,7 @@ async fn fetch(client: &Client, wanted: Wanted<'_>, progress: Progress<'_>) -> R
         asked = None;
         let next = walk.page(&url, body)?;
         progress(walk.pages.received, walk.pages.announced);
-        match next {
+        match next.filter(|_| !walk.pages.enough()) {
             Some(next) => url = next,
             None => break,
         }
@@ -68,6 +69,46 @@ async fn fetch(client: &Client, wanted: Wanted<'_>, progress: Progress<'_>) -> R
     let collection = walk.pages.finish(&first, &wanted)?;
     let as_of = about.as_of.as_deref().and_then(moment).or(walk.last_modified);
     Ok(Fetched::Features(Collection { validator, as_of, practice: about.practice, ..collection }))
+}
+
+/// The collections of features of a service, and whether it says that its data is practice data.
+pub(super) async fn offers(client: &Client, root: &Url) -> Result<(bool, Vec<Offer>), FetchError> {
+    #[derive(Deserialize)]
+    struct Collections {
+        collections: Vec<Described>,
+        #[serde(default)]
+        practice: bool,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Described {
+        id: String,
+        #[serde(default)]
+        title: Option<String>,
+        #[serde(default)]
+        item_type: Option<String>,
+        #[serde(default)]
+        item_count: Option<u64>,
+        #[serde(default)]
+        practice: bool,
+    }
+    let url = under(root, &["collections"])?;
+    let Answer::Body(body) = client.get(&url, "application/json", None).await? else {
+        return Err(malformed(&url, "304 was answered without being asked for"));
+    };
+    let found: Collections = serde_json::from_slice(&body.bytes).map_err(|error| {
+        malformed(&url, format!("no list of collections came but {:?}: {error}", body.content_type))
+    })?;
+    let practice = found.practice || found.collections.iter().any(|found| found.practice);
+    // Records, tiles and coverages are other things.
+    let features =
+        found.collections.into_iter().filter(|found| found.item_type.as_deref().is_none_or(|is| is == "feature"));
+    let offer = |found: Described| Offer {
+        title: found.title.filter(|title| !title.is_empty()).unwrap_or_else(|| found.id.clone()),
+        collection: Some(found.id),
+        features: found.item_count,
+    };
+    Ok((practice, features.map(offer).collect()))
 }
 
 #[derive(Deserialize)]

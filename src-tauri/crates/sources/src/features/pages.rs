@@ -24,6 +24,8 @@ pub(super) struct Pages {
     pub(super) received: u64,
     /// How many features there are in all, where the server tells.
     pub(super) announced: Option<u64>,
+    /// As [`Wanted::at_most`].
+    at_most: Option<u64>,
     /// EPSG code of the coordinates, east before north.
     epsg: Option<u32>,
     rows: Vec<Row>,
@@ -40,10 +42,20 @@ impl Pages {
             last_print: 0,
             received: 0,
             announced: None,
+            at_most: None,
             epsg: None,
             rows: Vec::new(),
             report: ReadReport::default(),
         }
+    }
+
+    pub(super) fn at_most(self, at_most: Option<u64>) -> Self {
+        Self { at_most, ..self }
+    }
+
+    /// A look was asked for, and there is enough for it.
+    pub(super) fn enough(&self) -> bool {
+        self.at_most.is_some_and(|most| self.received >= most)
     }
 
     pub(super) fn count(&self) -> usize {
@@ -113,8 +125,9 @@ impl Pages {
 
     /// All rows through the checks.
     pub(super) fn finish(self, url: &Url, wanted: &Wanted<'_>) -> Result<Collection, FetchError> {
+        let enough = self.enough();
         let Self { received, announced, epsg, rows, mut report, .. } = self;
-        if let Some(announced) = announced.filter(|announced| *announced != received) {
+        if let Some(announced) = announced.filter(|announced| *announced != received && !enough) {
             let what = format!("{}: {announced} features were announced, {received} came", wanted.name());
             return Err(malformed(url, what));
         }

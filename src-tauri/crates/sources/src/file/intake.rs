@@ -199,13 +199,14 @@ impl<'a> Intake<'a> {
         let mut report = self.report;
         // Rows that failed to parse were noted while the head was still held back.
         report.rejected.sort_by_key(|rejection| rejection.row);
-        let epsg = self.gate.settled().map_or(4326, |settled| {
+        let (epsg, likely_crs) = self.gate.settled().map_or((4326, None), |settled| {
             report.warnings.extend(settled.placer.warnings(&self.whereabouts, report.accepted));
-            settled.placer.epsg
+            (settled.placer.epsg, settled.placer.likely(&self.whereabouts))
         });
         Ok(ReadSummary {
             report,
             crs: epsg,
+            likely_crs,
             format,
             fields: self.fields.into_schema(),
             geometry: self.geometry.unwrap_or(GeometryKind::Mixed),

@@ -120,6 +120,8 @@ pub struct ReadSummary {
     pub report: ReadReport,
     /// EPSG code that the file's numbers were taken in.
     pub crs: u32,
+    /// The VN-2000 system that would put more rows into the province.
+    pub likely_crs: Option<u32>,
     pub format: Format,
     /// The properties seen in accepted rows, in order of first appearance; titles are their names.
     pub fields: Vec<Field>,

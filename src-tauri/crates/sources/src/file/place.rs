@@ -197,6 +197,16 @@ impl Placer {
         Ok(())
     }
 
+    fn mixup(&self, rows: &Whereabouts) -> Option<geodesy::Vn2000Mixup> {
+        let grid = Vn2000::from_epsg(self.epsg)?;
+        geodesy::guess_vn2000_mixup(&rows.sample, grid, Extent::BBox(self.province))
+    }
+
+    /// The system in which more rows would lie in the province.
+    pub(super) fn likely(&self, rows: &Whereabouts) -> Option<u32> {
+        self.mixup(rows).map(|mixup| mixup.likely_epsg)
+    }
+
     /// Sentences about the file as a whole.
     pub(super) fn warnings(&self, rows: &Whereabouts, accepted: u64) -> Vec<String> {
         let mut out = Vec::new();
@@ -208,9 +218,7 @@ impl Placer {
         if rows.outside > 0 {
             out.push(format!("outside_province: {} of {accepted} rows lie outside the province", rows.outside));
         }
-        let mixup = Vn2000::from_epsg(self.epsg)
-            .and_then(|grid| geodesy::guess_vn2000_mixup(&rows.sample, grid, Extent::BBox(self.province)));
-        if let Some(mixup) = mixup {
+        if let Some(mixup) = self.mixup(rows) {
             out.push(format!(
                 "crs_mixup: with EPSG:{} only {:.0} % of the rows lie in the province, with EPSG:{} {:.0} %; the two are {:.0} km apart, check the central meridian",
                 mixup.declared_epsg,

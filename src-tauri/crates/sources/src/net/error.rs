@@ -55,6 +55,9 @@ pub enum FetchError {
     /// The data changed between two pages.
     #[error("{url}: the data changed while it was being read")]
     Changed { url: String },
+    /// What answers at an address speaks no protocol that is known here.
+    #[error("{url}: what answers there ({said}) speaks none of the protocols known here")]
+    Unrecognised { url: String, said: String },
     #[error("cancelled")]
     Cancelled,
 }
@@ -90,6 +93,7 @@ impl FetchError {
             Self::NoCollection { .. } => "no_collection",
             Self::Staging { .. } => "staging",
             Self::Changed { .. } => "changed",
+            Self::Unrecognised { .. } => "unrecognised",
             Self::Cancelled => "cancelled",
         }
     }
@@ -98,7 +102,7 @@ impl FetchError {
     pub fn retryable(&self) -> bool {
         match self {
             Self::BadAddress { .. } | Self::TooLarge { .. } | Self::Malformed { .. } | Self::Cancelled => false,
-            Self::NoCollection { .. } => false,
+            Self::NoCollection { .. } | Self::Unrecognised { .. } => false,
             // ArcGIS has the numbers of HTTP; the words of OGC do not tell what passes.
             Self::Service { code, .. } => code.parse().is_ok_and(passes),
             // Certificates are mended by people, but also by clocks that are set right.
@@ -129,6 +133,7 @@ impl FetchError {
             | Self::Ended { .. }
             | Self::Service { .. }
             | Self::NoCollection { .. }
+            | Self::Unrecognised { .. }
             | Self::Staging { .. }
             | Self::Changed { .. } => true,
             Self::BadAddress { .. }

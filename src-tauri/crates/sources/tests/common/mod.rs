@@ -81,6 +81,7 @@ pub fn wanted<'a>(root: &'a Url, layer: &'a str, staging: &'a Path) -> Wanted<'a
         login: None,
         validator: None,
         province: PROVINCE,
+        at_most: None,
         now: Timestamp::UNIX_EPOCH,
         staging,
     }

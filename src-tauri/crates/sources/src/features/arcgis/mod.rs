@@ -5,6 +5,7 @@
 mod esri;
 
 use super::pages::{Pages, print_of};
+use super::recognise::Offer;
 use super::{FeatureService, Fetched, Fetching, Progress, Wanted, malformed};
 use crate::file::FileCrs;
 use crate::geojson::Parsed;
@@ -36,13 +37,24 @@ async fn fetch(client: &Client, wanted: Wanted<'_>, progress: Progress<'_>) -> R
     let layer = layer_of(client, &wanted).await?;
     let about: About = ask(client, &layer, &[]).await?;
     let query = Query { client, layer: &layer, about: &about };
-    let mut pages = Pages::new(client, wanted.root);
+    let mut pages = Pages::new(client, wanted.root).at_most(wanted.at_most);
     if about.pages() {
         by_pages(&query, &mut pages, progress).await?;
     } else {
         by_ids(&query, &mut pages, progress).await?;
     }
     Ok(Fetched::Features(pages.finish(&layer, &wanted)?))
+}
+
+/// The layers of a service.
+pub(super) async fn offers(client: &Client, root: &Url) -> Result<Vec<Offer>, FetchError> {
+    let service: Service = ask(client, root, &[]).await?;
+    let offer = |layer: Named| Offer {
+        collection: Some(layer.id.to_string()),
+        title: if layer.name.is_empty() { layer.id.to_string() } else { layer.name },
+        features: None,
+    };
+    Ok(service.layers.into_iter().map(offer).collect())
 }
 
 /// The layer's own address: the root itself, or below it by number or name.
@@ -83,7 +95,7 @@ async fn by_pages(query: &Query<'_>, pages: &mut Pages, progress: Progress<'_>) 
             return Err(malformed(query.layer, "an empty page says that there is more"));
         }
         // Some servers cut without saying so: the count tells.
-        if here == 0 || !(exceeded || missing) {
+        if here == 0 || pages.enough() || !(exceeded || missing) {
             return Ok(());
         }
     }
@@ -103,6 +115,9 @@ async fn by_ids(query: &Query<'_>, pages: &mut Pages, progress: Progress<'_>) ->
         if exceeded || here != batch.len() {
             let what = format!("{} features were asked for by their ids, {here} came", batch.len());
             return Err(malformed(query.layer, what));
+        }
+        if pages.enough() {
+            break;
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! What a WFS says that it can do, and how its attributes are typed.
 
 use super::super::malformed;
+use super::super::recognise::Offer as Listed;
 use crate::crs::by_name;
 use crate::file::FileCrs;
 use crate::net::{FetchError, host_of};
@@ -41,17 +42,42 @@ pub(super) struct Offer {
     pub(super) describes: bool,
 }
 
+fn capabilities(url: &Url, bytes: &[u8]) -> Result<Element, FetchError> {
+    let root = document(bytes).map_err(|reason| malformed(url, format!("no capabilities came: {reason}")))?;
+    refuse_exceptions(url, &root)?;
+    if root.name != "WFS_Capabilities" {
+        return Err(malformed(url, format!("a {:?} came instead of the capabilities of a WFS", root.name)));
+    }
+    Ok(root)
+}
+
+fn types_of(root: &Element) -> Vec<&Element> {
+    root.child("FeatureTypeList").map(|list| list.children("FeatureType").collect()).unwrap_or_default()
+}
+
+/// What the service calls itself, and its feature types.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn list(url: &Url, bytes: &[u8]) -> Result<(Option<String>, Vec<Listed>), FetchError> {
+    let root = capabilities(url, bytes)?;
+    let about = root.child("ServiceIdentification");
+    let title = about.and_then(|about| about.text_of("Title")).filter(|title| !title.is_empty()).map(str::to_owned);
+    let listed = types_of(&root).into_iter().filter_map(|found| {
+        let name = found.text_of("Name")?;
+        let title = found.text_of("Title").filter(|title| !title.is_empty()).unwrap_or(name);
+        Some(Listed { collection: Some(name.to_owned()), title: title.to_owned(), features: None })
+    });
+    Ok((title, listed.collect()))
+}
+
 /// Reads a capabilities document for one feature type.
 ///
 /// # Errors
 /// `service_refuses` for an exception report; `no_collection`; `malformed` for another version or nothing but unknown
 /// systems.
 pub(super) fn read(url: &Url, bytes: &[u8], wanted: &str) -> Result<Offer, FetchError> {
-    let root = document(bytes).map_err(|reason| malformed(url, format!("no capabilities came: {reason}")))?;
-    refuse_exceptions(url, &root)?;
-    if root.name != "WFS_Capabilities" {
-        return Err(malformed(url, format!("a {:?} came instead of the capabilities of a WFS", root.name)));
-    }
+    let root = capabilities(url, bytes)?;
     let version = match root.attribute("version") {
         Some(version) if version.starts_with("2.") => Version::V2_0,
         Some(version) if version.starts_with("1.1") => Version::V1_1,
@@ -60,8 +86,7 @@ pub(super) fn read(url: &Url, bytes: &[u8], wanted: &str) -> Result<Offer, Fetch
             return Err(malformed(url, what));
         }
     };
-    let types: Vec<&Element> =
-        root.child("FeatureTypeList").map(|list| list.children("FeatureType").collect()).unwrap_or_default();
+    let types = types_of(&root);
     let feature_type = choose(&types, wanted).ok_or_else(|| FetchError::NoCollection {
         host: host_of(url),
         collection: wanted.to_owned(),

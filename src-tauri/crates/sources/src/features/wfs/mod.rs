@@ -8,6 +8,7 @@ mod capabilities;
 mod gml;
 
 use super::pages::Pages;
+use super::recognise::Offer as Listed;
 use super::{FeatureService, Fetched, Fetching, Progress, Wanted, malformed};
 use crate::net::{Answer, Body, Client, FetchError};
 use crate::xml::document;
@@ -42,13 +43,13 @@ async fn fetch(client: &Client, wanted: Wanted<'_>, progress: Progress<'_>) -> R
         request(wanted.root, &query)
     };
     let kinds = kinds(client, &wanted, &offer).await?;
-    let mut pages = Pages::new(client, wanted.root);
+    let mut pages = Pages::new(client, wanted.root).at_most(wanted.at_most);
     let first = ask(&[("request", "GetFeature")]);
     // MapServer counts none where it does not count.
     let hits = hits(client, &ask(&[("request", "GetFeature"), ("resultType", "hits")]), &offer).await?;
     pages.announced = hits.filter(|count| *count > 0);
     loop {
-        let (start, count) = (pages.received.to_string(), PAGE.to_string());
+        let (start, count) = (pages.received.to_string(), PAGE.min(wanted.at_most.unwrap_or(PAGE)).to_string());
         let url = match offer.paging {
             true => ask(&[("request", "GetFeature"), ("startIndex", &start), ("count", &count)]),
             false => first.clone(),
@@ -66,7 +67,7 @@ async fn fetch(client: &Client, wanted: Wanted<'_>, progress: Progress<'_>) -> R
         progress(pages.received, pages.announced);
         let complete = pages.announced.is_some_and(|announced| pages.received >= announced);
         // A short page may come of a limit of the server's own: only an empty one is the end.
-        if complete || here == 0 {
+        if complete || here == 0 || pages.enough() {
             break;
         }
         if !offer.paging {
@@ -78,6 +79,41 @@ async fn fetch(client: &Client, wanted: Wanted<'_>, progress: Progress<'_>) -> R
         }
     }
     Ok(Fetched::Features(pages.finish(&first, &wanted)?))
+}
+
+/// The feature types of a service, and what it calls itself.
+pub(super) async fn offers(client: &Client, root: &Url) -> Result<(Option<String>, Vec<Listed>), FetchError> {
+    let url = request(root, &[("request", "GetCapabilities"), ("acceptVersions", "2.0.0,1.1.0")]);
+    capabilities::list(&url, &get(client, &url).await?)
+}
+
+/// The address without the words of a single request.
+pub(super) fn service_root(url: &Url) -> Url {
+    let mut root = request(url, &[]);
+    let kept: Vec<(String, String)> = root
+        .query_pairs()
+        .filter(|(name, _)| {
+            let name = name.to_ascii_lowercase();
+            ![
+                "service",
+                "typename",
+                "typenames",
+                "outputformat",
+                "srsname",
+                "bbox",
+                "count",
+                "maxfeatures",
+                "startindex",
+            ]
+            .contains(&name.as_str())
+        })
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect();
+    root.set_query(None);
+    if !kept.is_empty() {
+        root.query_pairs_mut().extend_pairs(kept);
+    }
+    root
 }
 
 fn type_key(offer: &Offer) -> &'static str {
