@@ -45,6 +45,7 @@ mod out;
 pub mod sensorthings;
 mod shapefile;
 pub mod station_file;
+mod xlsx;
 mod xml;
 mod zipped;
 

@@ -5,6 +5,9 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::name::ResolveResult;
 use quick_xml::{NsReader, XmlVersion};
 use std::borrow::Cow;
+use std::cell::Cell;
+use std::io::{self, Read};
+use std::rc::Rc;
 
 /// An element with everything in it. Names are local names: prefixes differ from server to server.
 #[derive(Clone, Debug, Default, PartialEq, Hash)]
@@ -192,7 +195,7 @@ fn push(open: &mut [Element], text: &str) {
 }
 
 /// One of the five entities of XML, or a character by its number.
-fn resolve(reference: &BytesRef<'_>) -> Result<String, String> {
+pub(crate) fn resolve(reference: &BytesRef<'_>) -> Result<String, String> {
     if let Some(letter) = reference.resolve_char_ref().map_err(|error| error.to_string())? {
         return Ok(letter.to_string());
     }
@@ -226,6 +229,35 @@ pub(crate) fn document(bytes: &[u8]) -> Result<Element, String> {
     match walker.next()? {
         Next::Start(start, empty) => walker.whole(&start, empty),
         Next::End | Next::Eof => Err("there is no element in it".into()),
+    }
+}
+
+/// Refuses to feed what grows without end: more than `limit` bytes since the caller last set `since` to nothing.
+pub(crate) struct Limited<R> {
+    reader: R,
+    since: Rc<Cell<usize>>,
+    limit: usize,
+}
+
+/// Travels inside an `io::Error`.
+#[derive(Debug, thiserror::Error)]
+#[error("one element is too long")]
+pub(crate) struct TooLong;
+
+impl<R> Limited<R> {
+    pub(crate) fn new(reader: R, since: Rc<Cell<usize>>, limit: usize) -> Self {
+        Self { reader, since, limit }
+    }
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.since.get() > self.limit {
+            return Err(io::Error::other(TooLong));
+        }
+        let read = self.reader.read(buffer)?;
+        self.since.set(self.since.get() + read);
+        Ok(read)
     }
 }
 

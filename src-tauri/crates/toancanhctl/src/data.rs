@@ -26,7 +26,8 @@ fn stop_on_interrupt() {
 
 #[derive(Args)]
 pub struct ImportArgs {
-    /// A file; for `--layer observations` also a folder of station files.
+    /// GeoJSON, also line by line, GeoPackage, shapefile, KML, FlatGeobuf, DXF, XLSX or CSV, known by its content; for
+    /// `--layer observations` a station file or a folder of them.
     file: PathBuf,
     #[arg(long, value_parser = LayerId::new)]
     layer: LayerId,

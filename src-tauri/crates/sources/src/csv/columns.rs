@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Where a row's position stands, as column numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Position {
+pub(crate) enum Position {
     LonLat(usize, usize),
     Wkt(usize),
 }
@@ -29,14 +29,20 @@ const LAT: [&str; 11] =
     ["lat", "latitude", "vi do", "vido", "northing", "north m", "y", "toa do y", "coord y", "point y", "lat dd"];
 const WKT: [&str; 6] = ["wkt", "geometry", "geom", "the geom", "wkt geom", "hinh hoc"];
 
+/// A header without the unit that stands in brackets behind it, as in `Kinh độ (độ)` or `X (m)`.
+fn word(header: &str) -> String {
+    let bare = header.split(['(', '[']).next().unwrap_or_default();
+    model::fold(if bare.trim().is_empty() { header } else { bare })
+}
+
 /// True for a header cell that names a position.
 pub(super) fn names_position(header: &str) -> bool {
-    let folded = model::fold(header);
+    let folded = word(header);
     [&LON[..], &LAT[..], &WKT[..]].concat().contains(&folded.as_str())
 }
 
 /// Finds the position's columns: those that the caller maps to `lon`, `lat` or `wkt`, else by name.
-pub(super) fn position(path: &Path, headers: &[String], options: &ReadOptions) -> Result<Position, ReadError> {
+pub(crate) fn position(path: &Path, headers: &[String], options: &ReadOptions) -> Result<Position, ReadError> {
     let mut mapped = [None; 3];
     for (field, column) in &options.map {
         let at = headers.iter().position(|header| header == column).or_else(|| {
@@ -55,7 +61,7 @@ pub(super) fn position(path: &Path, headers: &[String], options: &ReadOptions) -
             mapped[slot] = Some(at);
         }
     }
-    let folded: Vec<String> = headers.iter().map(|header| model::fold(header)).collect();
+    let folded: Vec<String> = headers.iter().map(|header| word(header)).collect();
     let named = |names: &[&str]| names.iter().find_map(|name| folded.iter().position(|header| header == name));
     let found = match (mapped[0].or(named(&LON)), mapped[1].or(named(&LAT)), mapped[2].or(named(&WKT))) {
         (_, _, Some(wkt)) if mapped[2].is_some() => Some(Position::Wkt(wkt)),

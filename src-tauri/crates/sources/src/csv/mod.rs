@@ -1,19 +1,18 @@
 //! Tables as text, in and out: any of the usual encodings, delimiters and number forms.
 
 pub(crate) mod columns;
+mod rows;
 mod text;
 mod wkt;
 mod write;
 
+pub(crate) use rows::TableRows;
 pub(crate) use text::{wide_encoding, wide_starts_with};
 pub(crate) use write::CsvWriter;
 
 use crate::encoding::Utf8;
-use crate::file::{Continue, FileCrs, ReadError, ReadOptions, Row, Rows, Tracked, rejection, stored, unique_fields};
-use columns::{Kind, Position};
+use crate::file::{Continue, ReadError, ReadOptions, Rows, Tracked};
 use csv::StringRecord;
-use geo_types::{Geometry, Point};
-use model::{NamedRows, Rejection};
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read};
@@ -21,9 +20,6 @@ use std::path::Path;
 use std::rc::Rc;
 
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
-const MAX_COLUMNS: usize = 2_000;
-/// Rows by which the columns' types are judged.
-const HEAD_ROWS: usize = 1_000;
 
 /// True if the bytes' first line has columns.
 pub(crate) fn looks_like_table(head: &[u8]) -> bool {
@@ -85,17 +81,17 @@ pub(crate) fn read(
         .flexible(true)
         .buffer_capacity(64 << 10)
         .from_reader(guarded);
-    Table {
-        path,
-        options,
-        rows,
-        since_record,
-        skip_lines,
-        decimal_comma: delimiter != b',',
-        names: NamedRows::default(),
-        srid: None,
+    let mut records = Records { path, reader, since_record, skip_lines, limit_bytes: options.max_line_bytes };
+    let mut record = StringRecord::new();
+    if !records.next(&mut record)? {
+        return Err(ReadError::EmptyFile { path: path.to_path_buf() });
     }
-    .run(reader)
+    let headers = record.iter().map(str::to_owned).collect();
+    let mut table = TableRows::new(path, options, rows, headers, delimiter != b',')?;
+    while records.next(&mut record)? {
+        table.record(&record)?;
+    }
+    table.finish()
 }
 
 /// The delimiter, and the length of a `sep=;` line that Excel puts in front.
@@ -114,70 +110,22 @@ fn first_line(path: &Path, reader: &mut impl Read) -> Result<(u8, usize, u64), R
     Ok((delimiter(line), 0, 0))
 }
 
-struct Table<'a> {
+struct Records<'a, R> {
     path: &'a Path,
-    options: &'a ReadOptions<'a>,
-    rows: &'a mut dyn Rows,
+    reader: csv::Reader<R>,
     since_record: Rc<Cell<usize>>,
     skip_lines: u64,
-    decimal_comma: bool,
-    names: NamedRows,
-    /// What the first row's EWKT says.
-    srid: Option<u32>,
+    limit_bytes: usize,
 }
 
-/// The header's meaning.
-struct Layout {
-    /// Field names as the caller maps them.
-    names: Vec<String>,
-    kinds: Vec<Kind>,
-    position: Position,
-}
-
-impl Table<'_> {
-    fn run(mut self, mut reader: csv::Reader<impl Read>) -> Result<(), ReadError> {
-        let mut record = StringRecord::new();
-        if !self.next(&mut reader, &mut record)? {
-            return Err(ReadError::EmptyFile { path: self.path.to_path_buf() });
-        }
-        let headers: Vec<String> = record.iter().map(|header| stored(header.trim())).collect();
-        if headers.len() > MAX_COLUMNS {
-            let reason = format!("{} columns; no table has more than {MAX_COLUMNS}", headers.len());
-            return Err(ReadError::Corrupt { path: self.path.to_path_buf(), reason });
-        }
-        let position = columns::position(self.path, &headers, self.options)?;
-        let mut head: Vec<StringRecord> = Vec::new();
-        let mut head_bytes = 0;
-        while head.len() < HEAD_ROWS && head_bytes < 8 << 20 && self.next(&mut reader, &mut record)? {
-            head_bytes += record.as_slice().len();
-            head.push(record.clone());
-        }
-        let kinds = (0..headers.len())
-            .map(|at| columns::kind(&headers[at], head.iter().filter_map(|row| row.get(at)), self.decimal_comma))
-            .collect();
-        let names = unique_fields(&headers, self.options);
-        let layout = Layout { names, kinds, position };
-        for row in &head {
-            self.record(row, &layout)?;
-        }
-        drop(head);
-        while self.next(&mut reader, &mut record)? {
-            self.record(&record, &layout)?;
-        }
-        Ok(())
-    }
-
-    /// The next record; `Ok(false)` at the end.
-    fn next(&mut self, reader: &mut csv::Reader<impl Read>, record: &mut StringRecord) -> Result<bool, ReadError> {
+impl<R: Read> Records<'_, R> {
+    /// The next record with its line; `Ok(false)` at the end.
+    fn next(&mut self, record: &mut StringRecord) -> Result<bool, ReadError> {
         self.since_record.set(0);
-        let row = reader.position().line() + self.skip_lines;
-        let more = reader.read_record(record).map_err(|error| match error.kind() {
+        let row = self.reader.position().line() + self.skip_lines;
+        let more = self.reader.read_record(record).map_err(|error| match error.kind() {
             csv::ErrorKind::Io(io) if io.get_ref().is_some_and(|inner| inner.is::<TooLong>()) => {
-                ReadError::LineTooLong {
-                    path: self.path.to_path_buf(),
-                    row,
-                    limit_bytes: self.options.max_line_bytes as u64,
-                }
+                ReadError::LineTooLong { path: self.path.to_path_buf(), row, limit_bytes: self.limit_bytes as u64 }
             }
             csv::ErrorKind::Io(io) => ReadError::from_io(self.path, io),
             _ => ReadError::Corrupt { path: self.path.to_path_buf(), reason: error.to_string() },
@@ -185,88 +133,9 @@ impl Table<'_> {
         // csv counts from before the blank lines that it skips: count back from the record's end instead.
         let inside = record.as_slice().bytes().filter(|byte| *byte == b'\n').count() as u64;
         let mut position = csv::Position::new();
-        position.set_line((reader.position().line() + self.skip_lines).saturating_sub(1 + inside));
+        position.set_line((self.reader.position().line() + self.skip_lines).saturating_sub(1 + inside));
         record.set_position(Some(position));
         Ok(more)
-    }
-
-    fn record(&mut self, record: &StringRecord, layout: &Layout) -> Result<(), ReadError> {
-        let number = record.position().map_or(0, csv::Position::line);
-        // A line of nothing but delimiters, as spreadsheets leave them behind.
-        if record.iter().all(|cell| cell.trim().is_empty()) {
-            return Ok(());
-        }
-        match self.row(record, number, layout) {
-            Ok(row) => self.rows.row(row),
-            Err(rejection) => self.rows.bad(rejection),
-        }
-    }
-
-    fn row(&mut self, record: &StringRecord, number: u64, layout: &Layout) -> Result<Row, Rejection> {
-        let found = record.len();
-        let wanted = layout.names.len();
-        let surplus = record.iter().skip(wanted).any(|cell| !cell.trim().is_empty());
-        if found < wanted || surplus {
-            let reason = format!("the row has {found} cells, the header {wanted}");
-            return Err(rejection(number, "", record.get(0).unwrap_or_default(), "column_count", reason));
-        }
-        if let Some(cell) = record.iter().find(|cell| cell.contains('\u{fffd}')) {
-            return Err(rejection(number, "", cell, "encoding", "the text holds characters that cannot be read"));
-        }
-        let geometry = self.geometry(record, number, layout)?;
-        self.names.begin();
-        for (at, cell) in record.iter().enumerate().take(wanted) {
-            let in_position = match layout.position {
-                Position::LonLat(lon, lat) => at == lon || at == lat,
-                Position::Wkt(wkt) => at == wkt,
-            };
-            if !in_position {
-                let value = columns::value(cell, layout.kinds[at], self.decimal_comma);
-                self.names.push(&layout.names[at], value, str::to_owned);
-            }
-        }
-        let properties = self.names.end();
-        Ok(Row { number, id: None, key: None, geometry, properties, bytes: record.as_slice().len() })
-    }
-
-    fn geometry(&mut self, record: &StringRecord, number: u64, layout: &Layout) -> Result<Geometry<f64>, Rejection> {
-        let cell = |at: usize| record.get(at).unwrap_or_default().trim();
-        match layout.position {
-            Position::LonLat(lon, lat) => {
-                let part = |at: usize| {
-                    let field = &layout.names[at];
-                    match (cell(at), columns::number(cell(at))) {
-                        ("", _) => Err(rejection(number, field, "", "geometry_missing", "the cell is empty")),
-                        (text, None) => Err(rejection(number, field, text, "field_type", "this is no number")),
-                        (text, Some(x)) if !x.is_finite() => {
-                            Err(rejection(number, field, text, "not_finite", "the coordinate is not a finite number"))
-                        }
-                        (_, Some(x)) => Ok(x),
-                    }
-                };
-                Ok(Geometry::Point(Point::new(part(lon)?, part(lat)?)))
-            }
-            Position::Wkt(at) => {
-                let field = &layout.names[at];
-                let text = cell(at);
-                if text.is_empty() {
-                    return Err(rejection(number, field, "", "geometry_missing", "the cell is empty"));
-                }
-                let (geometry, srid) =
-                    wkt::parse(text).map_err(|reason| rejection(number, field, text, "geometry_invalid", reason))?;
-                if let Some(srid) = srid.filter(|srid| *srid != 0) {
-                    // The first row speaks for the file.
-                    if self.srid.is_none() {
-                        self.rows.crs(FileCrs::Epsg(srid));
-                    }
-                    if *self.srid.get_or_insert(srid) != srid {
-                        let reason = format!("SRID {srid} differs from the rows before");
-                        return Err(rejection(number, field, text, "crs_mixed", reason));
-                    }
-                }
-                geometry.ok_or_else(|| rejection(number, field, text, "geometry_missing", "the geometry is empty"))
-            }
-        }
     }
 }
 

@@ -18,7 +18,7 @@ pub enum ReadError {
     #[error("{}: the file ends too early, after row {last_good_row}; get a complete copy", path.display())]
     Truncated { path: PathBuf, last_good_row: u64 },
     /// `says` is what the ending promises (may be empty), `is` what the bytes are.
-    #[error("{}: {}this is {is}; GeoJSON, GeoJSON lines, GeoPackage, shapefiles, KML, FlatGeobuf, DXF, CSV and station files can be read", path.display(), promised(says))]
+    #[error("{}: {}this is {is}; GeoJSON, GeoJSON lines, GeoPackage, shapefiles, KML, FlatGeobuf, DXF, XLSX, CSV and station files can be read", path.display(), promised(says))]
     WrongFormat { path: PathBuf, says: String, is: String },
     #[error("{}: the text is not readable from byte {offset} on ({reason}); save it as UTF-8", path.display())]
     Encoding { path: PathBuf, offset: u64, reason: String },

@@ -55,7 +55,7 @@ pub type Prepare<'a> = &'a (dyn Fn(u64, Feature) -> Result<(Feature, bool), Reje
 pub struct ReadOptions<'a> {
     /// EPSG code that overrides what the file says about itself.
     pub crs: Option<u32>,
-    /// `(field, column)`: the file's `column` becomes `field`. For CSV `lon`, `lat` and `wkt` name the position.
+    /// `(field, column)`: the file's `column` becomes `field`. For CSV and XLSX `lon`, `lat` and `wkt` name the position.
     pub map: Vec<(String, String)>,
     pub on_error: OnError,
     /// The province in degrees, for the guard against mixed-up axes and systems.
@@ -132,7 +132,7 @@ pub struct ReadSummary {
 /// Reads a file feature by feature: WGS84 degrees, NFC text, unique ids. Geometries are as the file has them, unless
 /// [`ReadOptions::prepare`] changes them: topology is not repaired here.
 ///
-/// `sink` gets the row (1-based place in the file; for CSV the line, counting the header) and the feature, in the order
+/// `sink` gets the row (1-based place in the file; for CSV the line, counting the header, for XLSX the sheet's own) and the feature, in the order
 /// of the file and on the caller's thread; what it refuses is rejected. `progress` is called there too, with bytes done
 /// and in all, every few hundred kilobytes and at least every 50 ms while it waits. GeoJSON is parsed and prepared by as
 /// many threads as there are cores (at most six), in a few megabytes at a time; besides, memory holds 25 bytes a row for
@@ -179,6 +179,7 @@ fn read_rows(
     match format {
         Format::GeoJson | Format::GeoJsonSeq => crate::geojson::read(path, options, gate, rows, progress),
         Format::Csv => crate::csv::read(path, options, rows, progress),
+        Format::Xlsx => crate::xlsx::read(path, options, rows, progress),
         Format::GeoPackage => crate::geopackage::read(path, options, rows, progress),
         Format::Shapefile => crate::shapefile::read(path, options, rows, progress),
         Format::Kml => crate::kml::read(path, options, rows, progress),

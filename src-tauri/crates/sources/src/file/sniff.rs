@@ -15,6 +15,8 @@ pub enum Format {
     GeoJsonSeq,
     GeoPackage,
     Csv,
+    /// An office workbook of ECMA-376.
+    Xlsx,
     /// The `.shp` with its companions beside it, or a ZIP archive of them.
     Shapefile,
     /// KML, or KMZ.
@@ -33,6 +35,7 @@ impl Format {
             Self::GeoJsonSeq => "geojsonseq",
             Self::GeoPackage => "gpkg",
             Self::Csv => "csv",
+            Self::Xlsx => "xlsx",
             Self::Shapefile => "shp",
             Self::Kml => "kml",
             Self::FlatGeobuf => "fgb",
@@ -98,10 +101,15 @@ fn zipped(path: &Path) -> Result<Format, ReadError> {
     if archive.names().iter().any(|name| crate::kml::is_member(name)) {
         return Ok(Format::Kml);
     }
+    if archive.names().iter().any(|name| crate::xlsx::is_member(name)) {
+        return Ok(Format::Xlsx);
+    }
     Err(other(
         path,
         match () {
-            () if has("xl/workbook.xml") => "an Excel workbook, which is not supported yet; save it as CSV",
+            () if has("xl/workbook.bin") => "an Excel workbook in the binary form; save it as .xlsx",
+            () if has("word/document.xml") => "a Word document; put its table into a sheet and save that as .xlsx",
+            () if has("content.xml") => "an OpenDocument file; save its sheet as .xlsx",
             () => "a ZIP archive without a file that can be read",
         },
     ))
@@ -115,6 +123,7 @@ fn other(path: &Path, is: &str) -> ReadError {
         "gpkg" => "a GeoPackage",
         "csv" | "tsv" | "txt" => "a table",
         "shp" => "a shapefile",
+        "xlsx" => "an Excel workbook",
         "zip" => "a zipped shapefile",
         "kml" | "kmz" => "KML",
         "fgb" => "FlatGeobuf",
@@ -253,7 +262,7 @@ fn by_signature(head: &[u8]) -> Option<Verdict> {
         (b"Rar!", "a RAR archive; unpack it first"),
         (b"\x28\xb5\x2f\xfd", "a Zstandard archive; unpack it first"),
         (b"PAR1", "a Parquet table, which is not supported yet"),
-        (b"\xd0\xcf\x11\xe0", "an old Excel or Word file; save it as CSV"),
+        (b"\xd0\xcf\x11\xe0", "an old Excel or Word file, or one with a password; save it as .xlsx without a password"),
         (b"PMTiles", "PMTiles, a store of tiles and not of features"),
         (b"AutoCAD Binary DXF", "a DXF drawing in the binary form; save it as text (ASCII)"),
         (b"AC10", "a DWG drawing; save it as DXF or GeoJSON"),

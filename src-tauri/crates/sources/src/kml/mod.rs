@@ -11,6 +11,7 @@ pub(crate) use write::KmlWriter;
 use crate::csv::columns::{self, Kind};
 use crate::encoding::{TextEncoding, Utf8};
 use crate::file::{Continue, FileCrs, ReadError, ReadOptions, Row, Rows, Tracked, cut, rejection, stored};
+use crate::xml::{Limited, TooLong};
 use crate::zipped::Zipped;
 use model::{NamedRows, Rejection, Value};
 use placemark::Placemark;
@@ -19,7 +20,7 @@ use quick_xml::events::{BytesStart, Event};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{BufReader, Read};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -188,7 +189,7 @@ impl<'a> Document<'a> {
     fn run(mut self, input: impl Read, encoding: Option<TextEncoding>) -> Result<(), ReadError> {
         self.rows.crs(FileCrs::Epsg(4326));
         let text = Utf8::new(input, encoding.unwrap_or(TextEncoding::UTF_8));
-        let limited = Limited { reader: text, since: self.since.clone(), limit: self.options.max_line_bytes };
+        let limited = Limited::new(text, self.since.clone(), self.options.max_line_bytes);
         let mut xml = quick_xml::Reader::from_reader(BufReader::with_capacity(64 << 10, limited));
         let mut buffer = Vec::new();
         loop {
@@ -410,27 +411,5 @@ impl<'a> Document<'a> {
             .geometry()
             .map_err(|(code, value, reason)| rejection(number, "geometry", &value, code, reason))?;
         Ok(Row { number, id, key: None, geometry, properties, bytes })
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("the placemark is too long")]
-struct TooLong;
-
-/// Refuses to feed an element that grows without end.
-struct Limited<R> {
-    reader: R,
-    since: Rc<Cell<usize>>,
-    limit: usize,
-}
-
-impl<R: Read> Read for Limited<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.since.get() > self.limit {
-            return Err(io::Error::other(TooLong));
-        }
-        let read = self.reader.read(buffer)?;
-        self.since.set(self.since.get() + read);
-        Ok(read)
     }
 }
