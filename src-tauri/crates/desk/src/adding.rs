@@ -173,6 +173,8 @@ impl Desk {
                 likely_crs: None,
                 tables: Vec::new(),
                 columns,
+                position: Vec::new(),
+                cells: BTreeMap::new(),
                 asked: map,
                 suggestion: conformed.suggestion,
             };

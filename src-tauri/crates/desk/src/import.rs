@@ -11,10 +11,11 @@ use model::{
     Provenance, Rejection, Suggestion, Timestamp, Title, Value,
 };
 use serde::Serialize;
-use sources::{Continue, OnError, ReadOptions, TextEncoding};
+use sources::{Continue, Edits, OnError, ReadOptions, TextEncoding};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use store::{LayerSchema, Mode, StoreError, Writing};
 
@@ -40,6 +41,8 @@ pub struct ImportOptions {
     pub table: Option<String>,
     /// How the text is written, over what the file says.
     pub encoding: Option<TextEncoding>,
+    /// Rows that somebody mended, by their number.
+    pub edits: Edits,
     /// The first bad row ends it.
     pub abort: bool,
     pub mode: ImportMode,
@@ -183,6 +186,7 @@ impl Desk {
             // With several tables and no word on it: the one that is called like the layer.
             table: Some(options.table.clone().unwrap_or_else(|| layer.to_string())),
             encoding: options.encoding,
+            edits: (!options.edits.is_empty()).then(|| Arc::new(options.edits.clone())),
             prepare: Some(prepare),
             ..ReadOptions::new(self.bbox())
         }

@@ -2,12 +2,12 @@
 
 use crate::Desk;
 use crate::api::{
-    Failure, FileArgs, FileMode, JobState, TargetField, Trial, TrialColumn, TrialFeature, TrialRejection,
+    Failure, FileArgs, FileMode, JobState, RowEdit, TargetField, Trial, TrialColumn, TrialFeature, TrialRejection,
 };
 use crate::import::{ImportMode, ImportOptions, ImportSummary, repaired, suggested};
-use crate::standard::{Standard, empty, undecided};
+use crate::standard::{Standard, asked_for, empty, undecided};
 use model::{BBox, Feature, GeometryKind, LayerSpec, Rejection, Suggestion, Value, geometry_bbox};
-use sources::{Continue, ReadError, ReadOptions};
+use sources::{Continue, PositionColumn, ReadError, ReadOptions};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
@@ -51,6 +51,10 @@ pub(crate) struct About {
     pub(crate) tables: Vec<String>,
     /// As the file or source calls them.
     pub(crate) columns: Vec<String>,
+    /// Of a table: those that the position stands in.
+    pub(crate) position: Vec<PositionColumn>,
+    /// What rejected rows say.
+    pub(crate) cells: BTreeMap<u64, BTreeMap<String, String>>,
     /// Field → column, as a person asked.
     pub(crate) asked: BTreeMap<String, String>,
     pub(crate) suggestion: Suggestion,
@@ -115,7 +119,14 @@ impl<'a> Gathering<'a> {
                 suggested,
             }
         });
-        let columns = columns.collect();
+        let position = about.position.iter().map(|position| TrialColumn {
+            name: position.column.clone(),
+            sample: position.sample.clone(),
+            filled: self.accepted,
+            field: Some(position.part.to_owned()),
+            suggested: !about.asked.contains_key(position.part),
+        });
+        let columns = columns.chain(position).collect();
         let mut findings: HashMap<String, Vec<String>> = HashMap::new();
         for (field, sentence) in standard.into_iter().flat_map(|standard| standard.findings(language)) {
             findings.entry(field).or_default().push(sentence);
@@ -132,7 +143,7 @@ impl<'a> Gathering<'a> {
         let listed = about.rejected.into_iter().take(LISTED).map(|rejection| TrialRejection {
             sentence: desk.rejection_sentence(&rejection),
             swappable: rejection.code == "swapped_axes",
-            cells: BTreeMap::new(),
+            cells: about.cells.get(&rejection.row).cloned().unwrap_or_default(),
             rejection,
         });
         Trial {
@@ -226,6 +237,12 @@ fn thinned(line: &geo_types::LineString<f64>) -> Vec<[f64; 2]> {
     kept.map(|(_, c)| [c.x, c.y]).collect()
 }
 
+impl RowEdit {
+    fn mending(&self) -> (u64, sources::RowEdit) {
+        (self.row, sources::RowEdit { swap: self.swap, cells: self.cells.clone() })
+    }
+}
+
 impl FileArgs {
     pub(crate) fn options(&self) -> ImportOptions {
         ImportOptions {
@@ -237,6 +254,7 @@ impl FileArgs {
                 FileMode::Upsert => ImportMode::Upsert { key: "id".into() },
                 FileMode::Append => ImportMode::Append,
             },
+            edits: self.edits.iter().map(RowEdit::mending).collect(),
             ..ImportOptions::default()
         }
     }
@@ -308,8 +326,9 @@ impl Desk {
             }
             repaired(row, feature)
         };
-        let plain = ReadOptions { map: Vec::new(), prepare: None, ..self.read_options(&spec.id, &options, &prepare) };
-        let columns = sources::columns(file, &plain).map_err(|error| failed(&error))?.names;
+        let position: Vec<(String, String)> = asked_for(&args.map).into_iter().filter(is_position).collect();
+        let plain = ReadOptions { map: position, prepare: None, ..self.read_options(&spec.id, &options, &prepare) };
+        let columns = sources::columns(file, &plain).map_err(|error| failed(&error))?;
         let tables = match sources::columns(file, &ReadOptions { table: None, ..plain.clone() }) {
             Err(ReadError::SeveralTables { tables, .. }) => tables,
             _ => Vec::new(),
@@ -327,6 +346,9 @@ impl Desk {
         };
         let mut go_on = |done: u64, total: u64| if progress(done, total) { Continue::Yes } else { Continue::No };
         let summary = sources::read_file(file, &reading, &mut sink, &mut go_on).map_err(|error| failed(&error))?;
+        let wanted = summary.report.rejected.iter().take(LISTED).map(|rejection| rejection.row).collect();
+        // Best effort: without its cells a row cannot be mended here, but is listed all the same.
+        let cells = sources::cells(file, &plain, &wanted).unwrap_or_default();
         let about = About {
             format: summary.format.as_str().to_owned(),
             partial: false,
@@ -336,12 +358,18 @@ impl Desk {
             crs: summary.crs,
             likely_crs: summary.likely_crs,
             tables,
-            columns,
+            columns: columns.names,
+            position: columns.position,
+            cells,
             asked: args.map.clone(),
             suggestion,
         };
         Ok(gathering.finish(self, about, standard.as_ref()))
     }
+}
+
+fn is_position((field, _): &(String, String)) -> bool {
+    ["lon", "lat", "wkt"].contains(&field.as_str())
 }
 
 fn state_of<T>(outcome: &Result<T, Failure>) -> JobState {

@@ -223,6 +223,18 @@ async fn a_file_is_read_on_trial_before_it_is_taken_in() {
     assert!(refused[0].0 == 3 && refused[0].1.contains("không rõ"), "{refused:?}");
     assert!(refused[1].0 == 5 && refused[1].1.contains("name"), "{refused:?}");
     let before = layer(&desk, "clinics").await["features"].clone();
+    let cells = &trial["rejections"][0]["cells"];
+    assert_eq!((&cells["Số giường"], &cells["Kinh độ"]), (&json!("không rõ"), &json!("106,05")));
+    assert_eq!((field(&trial, "Kinh độ"), field(&trial, "Vĩ độ")), (json!("lon"), json!("lat")));
+    // Mended in place, both rows go through.
+    let mut mended = args(json!({}));
+    mended["edits"] = json!([
+        {"row": 3, "swap": false, "cells": {"Số giường": "12"}},
+        {"row": 5, "swap": false, "cells": {"Tên cơ sở": "Trạm y tế Tân Hà", "Kinh độ": "106,13"}}
+    ]);
+    let again = act(&desk, "try_file", mended).await.unwrap();
+    assert_eq!((&again["accepted"], &again["rejected"]), (&json!(4), &json!(0)), "{again}");
+    assert!(again["features"].as_array().unwrap().iter().any(|f| f["point"] == json!([106.13, 11.41])));
     // Without the beds nothing is wrong with row 3.
     let trial = act(&desk, "try_file", args(json!({"beds": ""}))).await.unwrap();
     assert_eq!((&trial["accepted"], &trial["rejected"]), (&json!(3), &json!(1)));
@@ -244,4 +256,43 @@ async fn a_file_is_read_on_trial_before_it_is_taken_in() {
     assert_eq!(layer(&desk, "co_so_thang_11").await, Value::Null, "what was imported is gone with its layer");
     let missing = json!({"path": "/no/such", "target": {"to": "layer", "layer": "clinics"}, "mode": "replace", "map": {}, "edits": []});
     assert_eq!(act(&desk, "try_file", missing).await.unwrap_err().code, "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn swapped_rows_and_the_wrong_meridian_are_seen_and_mended() {
+    let home = tempfile::tempdir().unwrap();
+    let desk = open(home.path());
+    let file = home.path().join("VN2000.csv");
+    // Near Tây Ninh in EPSG:9209 (105°30′): east some 565 km, north some 1,250 km.
+    let mut text = String::from("Mã;Tên;X;Y\n");
+    for n in 0..20 {
+        let (east, north) = (565_000 + n * 500, 1_250_000 + n * 700);
+        let (x, y) = if n < 2 { (north, east) } else { (east, north) };
+        text.push_str(&format!("k{n};Cơ sở {n};{x};{y}\n"));
+    }
+    std::fs::write(&file, text).unwrap();
+    let args = |crs: Value, edits: Value| {
+        let mut args = json!({
+            "path": file, "target": {"to": "layer", "layer": "clinics"}, "mode": "replace", "map": {}, "edits": edits
+        });
+        if !crs.is_null() {
+            args["crs"] = crs;
+        }
+        args
+    };
+    let unknown = act(&desk, "try_file", args(Value::Null, json!([]))).await.unwrap_err();
+    assert_eq!(unknown.code, "crs_unknown", "{unknown:?}");
+    assert!(unknown.at["propose"].contains("9209"), "{unknown:?}");
+    let trial = act(&desk, "try_file", args(json!(9209), json!([]))).await.unwrap();
+    assert_eq!(
+        (&trial["accepted"], &trial["rejected"], &trial["crs"]),
+        (&json!(18), &json!(2), &json!(9209)),
+        "{trial}"
+    );
+    assert!(trial["rejections"].as_array().unwrap().iter().all(|r| r["swappable"] == true));
+    let edits = json!([{"row": 2, "swap": true, "cells": {}}, {"row": 3, "swap": true, "cells": {}}]);
+    let trial = act(&desk, "try_file", args(json!(9209), edits.clone())).await.unwrap();
+    assert_eq!((&trial["accepted"], &trial["outside"]), (&json!(20), &json!(0)), "{trial}");
+    let done = act(&desk, "import_file", args(json!(9209), edits)).await.unwrap();
+    assert_eq!((&done["accepted"], &done["crs"]), (&json!(20), &json!("EPSG:9209")));
 }

@@ -57,7 +57,8 @@ pub use features::{
     service,
 };
 pub use file::{
-    Columns, Continue, Format, OnError, Prepare, ReadError, ReadOptions, ReadSummary, columns, read_file, sniff,
+    Columns, Continue, Edits, Format, OnError, PositionColumn, Prepare, ReadError, ReadOptions, ReadSummary, RowEdit,
+    cells, columns, read_file, sniff,
 };
 pub use geojson::{geometry_json, write_geometry};
 pub use net::{Backoff, Client, ClientOptions, FetchError, still};

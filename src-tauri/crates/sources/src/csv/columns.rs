@@ -11,6 +11,16 @@ pub(crate) enum Position {
     Wkt(usize),
 }
 
+impl Position {
+    /// The columns with what they stand for.
+    pub(super) fn columns(self) -> Vec<(&'static str, usize)> {
+        match self {
+            Self::LonLat(lon, lat) => vec![("lon", lon), ("lat", lat)],
+            Self::Wkt(wkt) => vec![("wkt", wkt)],
+        }
+    }
+}
+
 const LON: [&str; 12] = [
     "lon",
     "lng",

@@ -2,11 +2,12 @@
 
 use super::columns::{self, Kind, Position};
 use super::wkt;
-use crate::file::{FileCrs, ReadError, ReadOptions, Row, Rows, rejection, stored, unique_fields};
+use crate::file::{Edits, FileCrs, ReadError, ReadOptions, Row, Rows, rejection, stored, unique_fields};
 use csv::StringRecord;
 use geo_types::{Geometry, Point};
 use model::{NamedRows, Rejection};
 use std::path::Path;
+use std::sync::Arc;
 
 const MAX_COLUMNS: usize = 2_000;
 /// Rows by which the columns' types are judged.
@@ -16,6 +17,8 @@ const HEAD_BYTES: usize = 8 << 20;
 /// Takes a table's records, the header first; a record's line is its row.
 pub(crate) struct TableRows<'a> {
     rows: &'a mut dyn Rows,
+    /// Rows that somebody mended.
+    edits: Option<Arc<Edits>>,
     /// Numbers may have a comma before their fraction.
     decimal_comma: bool,
     headers: Vec<String>,
@@ -48,8 +51,10 @@ impl<'a> TableRows<'a> {
         }
         let position = columns::position(path, &headers, options)?;
         let fields = unique_fields(&headers, options);
+        rows.table(&headers, position.columns().as_slice());
         Ok(Self {
             rows,
+            edits: options.edits.clone(),
             decimal_comma,
             headers,
             fields,
@@ -94,6 +99,13 @@ impl<'a> TableRows<'a> {
 
     fn take(&mut self, record: &StringRecord) -> Result<(), ReadError> {
         let number = record.position().map_or(0, csv::Position::line);
+        let mended = self.edits.as_ref().and_then(|edits| edits.get(&number)).map(|edit| {
+            let cells = record.iter().zip(&self.headers);
+            let cells = cells.map(|(cell, header)| edit.cells.get(header).map_or(cell, String::as_str));
+            cells.chain(record.iter().skip(self.headers.len())).collect::<StringRecord>()
+        });
+        let record = mended.as_ref().unwrap_or(record);
+        self.rows.cells(number, &self.headers, record);
         // A line of nothing but delimiters, as spreadsheets leave them behind.
         if record.iter().all(|cell| cell.trim().is_empty()) {
             return Ok(());

@@ -4,14 +4,16 @@ use super::claims::{Key, KeyMaker};
 use super::fields::Shapes;
 use super::ids::Ids;
 use super::place::{Placer, Trace};
-use super::{ReadOptions, Row, rejection};
-use model::{Feature, GeometryKind, Rejection};
+use super::{Format, ReadOptions, Row, RowEdit, rejection, stored};
+use model::{Feature, GeometryKind, Rejection, Value};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
 /// Usable from any thread.
 pub(crate) struct Gate<'a> {
     options: &'a ReadOptions<'a>,
+    /// A table's cells are mended before they are read.
+    table: bool,
     /// Open once the head of the file is judged.
     settled: OnceLock<Settled>,
     pub(super) keys: KeyMaker,
@@ -58,8 +60,9 @@ pub(super) enum Prepared {
 }
 
 impl<'a> Gate<'a> {
-    pub(super) fn new(options: &'a ReadOptions<'a>) -> Self {
-        Self { options, settled: OnceLock::new(), keys: KeyMaker::default() }
+    pub(super) fn new(options: &'a ReadOptions<'a>, format: Format) -> Self {
+        let table = matches!(format, Format::Csv | Format::Xlsx);
+        Self { options, table, settled: OnceLock::new(), keys: KeyMaker::default() }
     }
 
     pub(super) fn settled(&self) -> Option<&Settled> {
@@ -88,6 +91,9 @@ impl<'a> Gate<'a> {
         trace: &mut Trace,
     ) -> Result<Kept, Rejection> {
         let number = row.number;
+        if let Some(edit) = self.options.edits.as_ref().and_then(|edits| edits.get(&number)) {
+            self.mend(&mut row, edit);
+        }
         settled
             .placer
             .place(&mut row.geometry, trace)
@@ -111,6 +117,27 @@ impl<'a> Gate<'a> {
             }
         };
         Ok(Kept { key, kind, shape, repaired: changed || settled.placer.swapped, feature })
+    }
+}
+
+impl Gate<'_> {
+    fn mend(&self, row: &mut Row, edit: &RowEdit) {
+        if edit.swap {
+            crate::geometry::swap_axes(&mut row.geometry);
+        }
+        if self.table {
+            return;
+        }
+        for (column, text) in &edit.cells {
+            let name = self.options.field_of(column);
+            let value = match row.properties.get(name) {
+                Some(Value::Integer(_)) => text.trim().parse().ok().map(Value::Integer),
+                Some(Value::Real(_)) => text.trim().parse().ok().filter(|real: &f64| real.is_finite()).map(Value::Real),
+                Some(Value::Bool(_)) => text.trim().parse().ok().map(Value::Bool),
+                _ => None,
+            };
+            row.properties.insert(name.to_owned(), value.unwrap_or_else(|| Value::Text(stored(text))));
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use super::gate::{Gate, Judged, Passed, Prepared, Settled};
 use super::ids::Ids;
 use super::place::{Placer, Trace, Whereabouts};
 use super::{Format, OnError, ReadError, ReadOptions, ReadSummary, rejection};
+use csv::StringRecord;
 use geo_types::Geometry;
 use model::{Feature, GeometryKind, Properties, ReadReport, Rejection};
 use std::path::Path;
@@ -37,6 +38,10 @@ pub(crate) trait Rows {
     fn passed(&mut self, passed: Passed, shapes: &mut Shapes) -> Result<(), ReadError>;
     /// A row that could not be made.
     fn bad(&mut self, rejection: Rejection) -> Result<(), ReadError>;
+    /// A table begins: its header, and which of its columns are the position (`lon`, `lat`, `wkt`).
+    fn table(&mut self, _headers: &[String], _position: &[(&'static str, usize)]) {}
+    /// A table's row as it is written, before anything is made of it.
+    fn cells(&mut self, _number: u64, _headers: &[String], _cells: &StringRecord) {}
     /// Must come before the first row to count.
     fn crs(&mut self, crs: FileCrs);
     fn warn(&mut self, sentence: String);

@@ -11,7 +11,7 @@ mod place;
 mod sniff;
 
 pub use error::ReadError;
-pub use head::{Columns, columns};
+pub use head::{Columns, PositionColumn, cells, columns};
 pub use sniff::{Format, sniff};
 
 pub(crate) use error::Stopped;
@@ -23,10 +23,12 @@ use crate::encoding::TextEncoding;
 use intake::Intake;
 use model::{BBox, Feature, Field, GeometryKind, ReadReport, Rejection};
 use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 /// What a bad row does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +52,18 @@ pub enum Continue {
 /// for rows that are refused later. What it refuses is rejected, its id stays taken.
 pub type Prepare<'a> = &'a (dyn Fn(u64, Feature) -> Result<(Feature, bool), Rejection> + Sync);
 
+/// What somebody mended in a row before it is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowEdit {
+    /// North and east change places.
+    pub swap: bool,
+    /// Column, by the file's own name → what it is to say.
+    pub cells: BTreeMap<String, String>,
+}
+
+/// Mended rows by their number, as rejections count them.
+pub type Edits = HashMap<u64, RowEdit>;
+
 /// How a file is to be read.
 #[derive(Clone)]
 pub struct ReadOptions<'a> {
@@ -68,13 +82,15 @@ pub struct ReadOptions<'a> {
     pub encoding: Option<TextEncoding>,
     /// Longest row that is taken into memory.
     pub max_line_bytes: usize,
+    /// Rows that somebody mended, by their number.
+    pub edits: Option<Arc<Edits>>,
     /// Costly work on single rows, like the repair of shapes, that need not wait for the sink.
     pub prepare: Option<Prepare<'a>>,
 }
 
 impl fmt::Debug for ReadOptions<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { crs, map, on_error, province, id_field, table, encoding, max_line_bytes, prepare } = self;
+        let Self { crs, map, on_error, province, id_field, table, encoding, max_line_bytes, edits, prepare } = self;
         f.debug_struct("ReadOptions")
             .field("crs", crs)
             .field("map", map)
@@ -84,6 +100,7 @@ impl fmt::Debug for ReadOptions<'_> {
             .field("table", table)
             .field("encoding", encoding)
             .field("max_line_bytes", max_line_bytes)
+            .field("edits", &edits.as_ref().map(|edits| edits.len()))
             .field("prepare", &prepare.is_some())
             .finish()
     }
@@ -104,6 +121,7 @@ impl ReadOptions<'_> {
             table: None,
             encoding: None,
             max_line_bytes: Self::MAX_LINE_BYTES,
+            edits: None,
             prepare: None,
         }
     }
@@ -150,7 +168,7 @@ pub fn read_file(
     progress: &mut dyn FnMut(u64, u64) -> Continue,
 ) -> Result<ReadSummary, ReadError> {
     let format = sniff(path)?;
-    let gate = Gate::new(options);
+    let gate = Gate::new(options, format);
     let progress = RefCell::new(progress);
     let reached = Cell::new((0, 0));
     let mut go_on = |done, total| {
@@ -160,7 +178,7 @@ pub fn read_file(
     // Reading once more gets nowhere new, but may be stopped.
     let mut again = |rows: &mut dyn Rows| {
         let mut go_on = |_, _| (progress.borrow_mut())(reached.get().0, reached.get().1);
-        read_rows(path, format, options, &Gate::new(options), rows, &mut go_on)
+        read_rows(path, format, options, &Gate::new(options, format), rows, &mut go_on)
     };
     let mut intake = Intake::new(path, options, &gate, sink, &mut again);
     read_rows(path, format, options, &gate, &mut intake, &mut go_on)?;
