@@ -2,7 +2,10 @@
 
 use std::error::Error;
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
+
+use super::guard::Forbidden;
 
 /// Whether a status is one of those that mend themselves.
 fn passes(status: u16) -> bool {
@@ -19,6 +22,9 @@ pub enum FetchError {
     Refused { host: String },
     #[error("{host} is not a known name")]
     Dns { host: String },
+    /// Where the host's name leads, or the address itself, is never contacted.
+    #[error("{host} stands for {address}, which is never contacted: {reason}")]
+    ForbiddenAddress { host: String, address: IpAddr, reason: String },
     #[error("there is no way to {host}: {reason}")]
     Unreachable { host: String, reason: String },
     #[error("no secure connection to {host}: {reason}")]
@@ -76,6 +82,7 @@ impl FetchError {
             Self::BadAddress { .. } => "bad_address",
             Self::Refused { .. } => "refused",
             Self::Dns { .. } => "dns",
+            Self::ForbiddenAddress { .. } => "forbidden_address",
             Self::Unreachable { .. } => "unreachable",
             Self::Tls { .. } => "tls",
             Self::Timeout { .. } => "timeout",
@@ -98,7 +105,8 @@ impl FetchError {
     pub fn retryable(&self) -> bool {
         match self {
             Self::BadAddress { .. } | Self::TooLarge { .. } | Self::Malformed { .. } | Self::Cancelled => false,
-            Self::NoCollection { .. } => false,
+            // Names are mended by people.
+            Self::NoCollection { .. } | Self::ForbiddenAddress { .. } => false,
             // ArcGIS has the numbers of HTTP; the words of OGC do not tell what passes.
             Self::Service { code, .. } => code.parse().is_ok_and(passes),
             // Certificates are mended by people, but also by clocks that are set right.
@@ -134,6 +142,7 @@ impl FetchError {
             Self::BadAddress { .. }
             | Self::Refused { .. }
             | Self::Dns { .. }
+            | Self::ForbiddenAddress { .. }
             | Self::Unreachable { .. }
             | Self::Tls { .. }
             | Self::Cancelled => false,
@@ -154,6 +163,10 @@ impl FetchError {
         let mut said = String::new();
         let mut source: Option<&(dyn Error + 'static)> = Some(error);
         while let Some(inner) = source {
+            if let Some(Forbidden { host, address, reason }) = inner.downcast_ref::<Forbidden>() {
+                let (host, address, reason) = (host.clone(), *address, (*reason).to_owned());
+                return Self::ForbiddenAddress { host, address, reason };
+            }
             if let Some(io) = inner.downcast_ref::<io::Error>() {
                 use io::ErrorKind as K;
                 match io.kind() {

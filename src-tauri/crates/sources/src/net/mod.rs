@@ -2,9 +2,11 @@
 
 mod backoff;
 mod error;
+pub(crate) mod guard;
 
 pub use backoff::Backoff;
 pub use error::FetchError;
+pub use guard::{Resolver, Resolving, SystemResolver};
 
 use reqwest::header::{
     ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER,
@@ -12,7 +14,7 @@ use reqwest::header::{
 use reqwest::{Response, StatusCode};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use url::{Host, Url};
+use url::Url;
 
 /// Bounds of every request.
 #[derive(Clone, Debug)]
@@ -28,6 +30,8 @@ pub struct ClientOptions {
     pub body_limit_bytes: u64,
     /// Largest collection: all its pages together.
     pub collection_limit_bytes: u64,
+    /// Tells what names stand for; what may be contacted of that is decided here.
+    pub resolver: Arc<dyn Resolver>,
 }
 
 impl Default for ClientOptions {
@@ -39,6 +43,7 @@ impl Default for ClientOptions {
             answer_timeout: Duration::from_secs(300),
             body_limit_bytes: 256 << 20,
             collection_limit_bytes: 512 << 20,
+            resolver: Arc::new(SystemResolver),
         }
     }
 }
@@ -101,6 +106,7 @@ impl Client {
                 .connect_timeout(self.options.connect_timeout)
                 .read_timeout(self.options.idle_timeout)
                 .redirect(stay_on_the_server())
+                .dns_resolver(Arc::new(guard::Guarded(self.options.resolver.clone())))
                 .gzip(!route.packed);
             let builder = if route.loopback { builder.no_proxy() } else { builder };
             builder.build().map_err(|error| error.to_string())
@@ -128,7 +134,8 @@ impl Client {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(FetchError::BadAddress { url: url.to_string(), reason: "it is neither http nor https".into() });
         }
-        let mut request = self.client_for(url, Route { loopback: is_loopback(url), packed })?.get(url.clone());
+        guard::check_literal(url)?;
+        let mut request = self.client_for(url, Route { loopback: guard::says_loopback(url), packed })?.get(url.clone());
         for (name, value) in headers {
             request = request.header(name, value);
         }
@@ -255,15 +262,6 @@ pub(crate) fn condition(validator: &str) -> (HeaderName, String) {
 pub(crate) fn host_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost") || name.ends_with(".localhost"),
-        None => false,
-    }
 }
 
 /// An address with segments added to its path.
