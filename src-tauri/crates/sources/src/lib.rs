@@ -55,7 +55,7 @@ pub use features::{Collection, FeatureService, Fetched, Fetching, Login, Progres
 pub use file::{
     Columns, Continue, Format, OnError, Prepare, ReadError, ReadOptions, ReadSummary, columns, read_file, sniff,
 };
-pub use geojson::{geometry_json, write_geometry};
+pub use geojson::{feature_text, geometry_json, write_geometry};
 pub use net::{Backoff, Client, ClientOptions, FetchError, Resolver, Resolving, SystemResolver, still};
 pub use out::{WriteError, WriteOptions, write_file};
 pub use url::Url;

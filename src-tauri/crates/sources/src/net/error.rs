@@ -41,6 +41,9 @@ pub enum FetchError {
     Status { host: String, status: u16, retry_after_secs: Option<u64> },
     #[error("{url}: {what}")]
     Malformed { url: String, what: String },
+    /// It does not hash to what the server says it must, or its packing is broken.
+    #[error("the answer of {host} was damaged on the way")]
+    Damaged { host: String },
     #[error("the answer of {host} is larger than {limit_bytes} bytes")]
     TooLarge { host: String, limit_bytes: u64 },
     /// An open event stream on which not even heartbeats come.
@@ -88,6 +91,7 @@ impl FetchError {
             Self::Timeout { .. } => "timeout",
             Self::Reset { .. } => "reset",
             Self::Truncated { .. } => "truncated",
+            Self::Damaged { .. } => "damaged",
             Self::Status { .. } => "status",
             Self::Malformed { .. } => "malformed",
             Self::TooLarge { .. } => "too_large",
@@ -118,6 +122,7 @@ impl FetchError {
             | Self::Timeout { .. }
             | Self::Reset { .. }
             | Self::Truncated { .. }
+            | Self::Damaged { .. }
             | Self::Silent { .. }
             | Self::Ended { .. }
             | Self::Staging { .. }
@@ -130,6 +135,7 @@ impl FetchError {
         match self {
             Self::Timeout { answered, .. } | Self::Reset { answered, .. } => *answered,
             Self::Truncated { .. }
+            | Self::Damaged { .. }
             | Self::Status { .. }
             | Self::Malformed { .. }
             | Self::TooLarge { .. }
