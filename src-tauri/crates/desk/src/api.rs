@@ -8,6 +8,9 @@ use model::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+pub use crate::rejected::RejectedFile;
+pub use crate::sync::{BreakerState, LayerRun, Run, RunOutcome, RunTrigger};
+
 /// Everything a window needs to show its first picture.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
@@ -135,6 +138,17 @@ pub struct SourceHealth {
     pub next_try_at: Option<Timestamp>,
     pub last_error: Option<String>,
     pub layers: Vec<LayerId>,
+    /// A person took it off the schedule; it can still be asked by hand.
+    pub paused: bool,
+    pub breaker: BreakerState,
+    /// Until when it rests after many failures.
+    #[cfg_attr(feature = "ts", ts(type = "string | null"))]
+    pub resting_until: Option<Timestamp>,
+    /// When the schedule asks next; `null` while it asks, while it is paused, and where no schedule runs.
+    #[cfg_attr(feature = "ts", ts(type = "string | null"))]
+    pub next_run_at: Option<Timestamp>,
+    /// How the last 24 runs ended, oldest first.
+    pub runs: Vec<RunOutcome>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -379,6 +393,8 @@ pub struct Job {
     /// What it does, as a word the locale has a text for: `sync`, `import`, `rebuild`, `backfill`.
     pub kind: String,
     pub title: Title,
+    /// The source it asks, where it is one.
+    pub source: Option<String>,
     #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub done: u64,
     /// 0 when not known.

@@ -2,12 +2,12 @@
 
 use crate::Desk;
 use crate::api::{
-    Failure, FeatureDetail, FeatureRef, LayerInfo, NearHit, Place, SavedView, SearchHit, Series, Settings, SourcesInfo,
-    Start,
+    Failure, FeatureDetail, FeatureRef, LayerInfo, NearHit, Place, RejectedFile, Run, SavedView, SearchHit, Series,
+    Settings, SourcesInfo, Start,
 };
 use crate::args::{
-    AtArgs, CancelJobArgs, DeleteViewArgs, MovedArgs, NearArgs, NoArgs, PlaceArgs, QueryArgs, ReadyArgs, SaveViewArgs,
-    SearchArgs, SeriesArgs, SetPinArgs, SetSettingsArgs, SignInArgs, SyncArgs,
+    AtArgs, CancelJobArgs, DeleteViewArgs, MovedArgs, NearArgs, NoArgs, PauseArgs, PlaceArgs, QueryArgs, ReadyArgs,
+    RejectedArgs, RunsArgs, SaveViewArgs, SearchArgs, SeriesArgs, SetPinArgs, SetSettingsArgs, SignInArgs, SyncArgs,
 };
 use crate::query::QueryAnswer;
 use model::{Role, Session};
@@ -61,6 +61,8 @@ macro_rules! calls {
             // They come only in lists, and a list has no file of its own.
             SearchHit::export_all(&config)?;
             NearHit::export_all(&config)?;
+            Run::export_all(&config)?;
+            RejectedFile::export_all(&config)?;
             crate::typescript::write_calls(dir, &names, &asks, &acts)
         }
     };
@@ -86,6 +88,8 @@ calls! {
     Ask query(QueryArgs) -> QueryAnswer, Guest, query_call;
     Ask views(NoArgs) -> Vec<SavedView>, Guest, list_views;
     Ask moved(MovedArgs) -> (), Guest, moved;
+    Ask source_runs(RunsArgs) -> Vec<Run>, Guest, source_runs;
+    Ask rejected(RejectedArgs) -> Vec<RejectedFile>, Viewer, list_rejected;
     Act sign_in(SignInArgs) -> Session, Guest, sign_in;
     Act sign_out(NoArgs) -> Session, Guest, sign_out;
     Act set_pin(SetPinArgs) -> (), Administrator, set_pin;
@@ -95,6 +99,7 @@ calls! {
     Act sync(SyncArgs) -> (), Viewer, sync_now;
     Act cancel_job(CancelJobArgs) -> (), Viewer, cancel_job;
     Act ready(ReadyArgs) -> (), Guest, note_ready;
+    Act pause_source(PauseArgs) -> (), Administrator, pause_source;
 }
 
 /// Runs one call for the person at the desk: checks the role, reads the arguments, answers with JSON.

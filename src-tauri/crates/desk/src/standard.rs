@@ -1,6 +1,7 @@
 //! The shared data standard at the door of a layer: columns of other names, codes, types, required fields.
 
 use crate::api::Language;
+use crate::rejected::RejectedRow;
 use crate::words::sentence;
 use model::{
     Checker, Feature, Finding, FindingCode, GeometryKind, LayerSpec, Rejection, Renaming, Schema, Suggestion, Value,
@@ -127,8 +128,8 @@ fn told<const N: usize>(language: Language, key: &str, values: [(&str, String); 
 /// What the standard made of a delivery.
 #[derive(Default)]
 pub(crate) struct Conformed {
-    /// The first feature that was left out.
-    pub(crate) refused: Option<Rejection>,
+    /// The features that were left out.
+    pub(crate) refused: Vec<RejectedRow>,
     suggestion: Suggestion,
     standard: Option<Standard>,
 }
@@ -148,7 +149,7 @@ pub(crate) fn conforming(spec: &LayerSpec, mut features: Vec<Feature>) -> (Vec<F
     let names: Vec<&str> = columns.iter().map(String::as_str).collect();
     let suggestion = standard.suggest(spec, &names, true, |_| false);
     let mut renaming = Renaming::new(&suggestion.map);
-    let mut refused = None;
+    let mut refused = Vec::new();
     let mut row = 0;
     features.retain_mut(|feature| {
         row += 1;
@@ -156,7 +157,7 @@ pub(crate) fn conforming(spec: &LayerSpec, mut features: Vec<Feature>) -> (Vec<F
         match standard.check(row, feature) {
             Ok(()) => true,
             Err(rejection) => {
-                refused.get_or_insert(rejection);
+                refused.push(RejectedRow { rejection, feature: Some(sources::feature_text(feature)) });
                 false
             }
         }

@@ -9,11 +9,16 @@ import type { MovedArgs } from './MovedArgs';
 import type { NearArgs } from './NearArgs';
 import type { NearHit } from './NearHit';
 import type { NoArgs } from './NoArgs';
+import type { PauseArgs } from './PauseArgs';
 import type { Place } from './Place';
 import type { PlaceArgs } from './PlaceArgs';
 import type { QueryAnswer } from './QueryAnswer';
 import type { QueryArgs } from './QueryArgs';
 import type { ReadyArgs } from './ReadyArgs';
+import type { RejectedArgs } from './RejectedArgs';
+import type { RejectedFile } from './RejectedFile';
+import type { Run } from './Run';
+import type { RunsArgs } from './RunsArgs';
 import type { SaveViewArgs } from './SaveViewArgs';
 import type { SavedView } from './SavedView';
 import type { SearchArgs } from './SearchArgs';
@@ -42,6 +47,8 @@ export interface Asks {
   query: { args: QueryArgs; result: QueryAnswer };
   views: { args: NoArgs; result: Array<SavedView> };
   moved: { args: MovedArgs; result: null };
+  source_runs: { args: RunsArgs; result: Array<Run> };
+  rejected: { args: RejectedArgs; result: Array<RejectedFile> };
 }
 
 export interface Acts {
@@ -54,4 +61,5 @@ export interface Acts {
   sync: { args: SyncArgs; result: null };
   cancel_job: { args: CancelJobArgs; result: null };
   ready: { args: ReadyArgs; result: null };
+  pause_source: { args: PauseArgs; result: null };
 }
