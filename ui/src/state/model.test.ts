@@ -19,7 +19,7 @@ describe('reduce', () => {
   })
 
   test('a job is kept while it runs', () => {
-    const job: Job = { id: 4, kind: 'sync', title: { vi: 'a', en: 'a' }, done: 1, total: 4, state: 'running' }
+    const job: Job = { id: 4, kind: 'sync', source: null, title: { vi: 'a', en: 'a' }, done: 1, total: 4, state: 'running' }
     const running = reduce(model, { event: 'job', job }).model
     expect(running.jobs).toEqual([job])
     const further = reduce(running, { event: 'job', job: { ...job, done: 3 } }).model

@@ -153,7 +153,7 @@ impl Desk {
             let mut gathering = Gathering::new(&spec, desk.bbox());
             let mut rejected = fetched.report.rejected;
             let mut repaired = 0;
-            rejected.extend(conformed.refused);
+            rejected.extend(conformed.refused.into_iter().map(|refused| refused.rejection));
             for (row, feature) in (1..).zip(features) {
                 match crate::import::repaired(row, feature) {
                     Ok((feature, changed)) => {
@@ -189,7 +189,7 @@ impl Desk {
     /// `bad_address`, `no_layer`, `nothing_chosen`, `layer_taken`, `not_writable`; nothing is changed then.
     pub(crate) async fn add_source(self: &Arc<Self>, args: AddSourceArgs) -> Result<AddedSource, Failure> {
         let added = self.add(&args.source, &args.layers)?;
-        self.sync_now(SyncArgs { source: Some(added.id.clone()) }).await?;
+        self.sync_now(SyncArgs { source: Some(added.id.clone()), accept_shrunk: None }).await?;
         Ok(added)
     }
 

@@ -12,6 +12,9 @@ use model::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+pub use crate::rejected::RejectedFile;
+pub use crate::sync::{BreakerState, LayerRun, Run, RunOutcome, RunTrigger};
+
 /// Everything a window needs to show its first picture.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
@@ -141,6 +144,17 @@ pub struct SourceHealth {
     /// Added at this desk, and removable again; the others stand in the profile.
     pub added: bool,
     pub layers: Vec<LayerId>,
+    /// A person took it off the schedule; it can still be asked by hand.
+    pub paused: bool,
+    pub breaker: BreakerState,
+    /// Until when it rests after many failures.
+    #[cfg_attr(feature = "ts", ts(type = "string | null"))]
+    pub resting_until: Option<Timestamp>,
+    /// When the schedule asks next; `null` while it asks, while it is paused, and where no schedule runs.
+    #[cfg_attr(feature = "ts", ts(type = "string | null"))]
+    pub next_run_at: Option<Timestamp>,
+    /// How the last 24 runs ended, oldest first.
+    pub runs: Vec<RunOutcome>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -385,6 +399,8 @@ pub struct Job {
     /// What it does, as a word the locale has a text for: `sync`, `import`, `rebuild`, `backfill`.
     pub kind: String,
     pub title: Title,
+    /// The source it asks, where it is one.
+    pub source: Option<String>,
     #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub done: u64,
     /// 0 when not known.

@@ -151,6 +151,33 @@ pub struct SyncArgs {
     /// One source; absent: all.
     #[cfg_attr(feature = "ts", ts(optional))]
     pub source: Option<String>,
+    /// Takes also a delivery that lacks more than half of a layer.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub accept_shrunk: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct PauseArgs {
+    pub source: String,
+    pub paused: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct RunsArgs {
+    pub source: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct RejectedArgs {
+    /// Only of this source's layers; absent: all.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub source: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -3,12 +3,12 @@
 use crate::Desk;
 use crate::api::{
     AddedSource, ConnectionTest, Failure, FeatureDetail, FeatureRef, FileArgs, LayerInfo, NearHit, Place, Recognised,
-    SavedView, SearchHit, Series, Settings, SourcesInfo, Start, Trial,
+    RejectedFile, Run, SavedView, SearchHit, Series, Settings, SourcesInfo, Start, Trial,
 };
 use crate::args::{
-    AddSourceArgs, AtArgs, CancelJobArgs, DeleteViewArgs, MovedArgs, NearArgs, NoArgs, PlaceArgs, QueryArgs, ReadyArgs,
-    RecogniseArgs, RemoveSourceArgs, SaveViewArgs, SearchArgs, SeriesArgs, SetPinArgs, SetSettingsArgs, SignInArgs,
-    SyncArgs, TestSourceArgs, TrySourceArgs,
+    AddSourceArgs, AtArgs, CancelJobArgs, DeleteViewArgs, MovedArgs, NearArgs, NoArgs, PauseArgs, PlaceArgs, QueryArgs,
+    ReadyArgs, RecogniseArgs, RejectedArgs, RemoveSourceArgs, RunsArgs, SaveViewArgs, SearchArgs, SeriesArgs,
+    SetPinArgs, SetSettingsArgs, SignInArgs, SyncArgs, TestSourceArgs, TrySourceArgs,
 };
 use crate::import::ImportSummary;
 use crate::query::QueryAnswer;
@@ -63,6 +63,8 @@ macro_rules! calls {
             // They come only in lists, and a list has no file of its own.
             SearchHit::export_all(&config)?;
             NearHit::export_all(&config)?;
+            Run::export_all(&config)?;
+            RejectedFile::export_all(&config)?;
             crate::typescript::write_calls(dir, &names, &asks, &acts)
         }
     };
@@ -88,6 +90,8 @@ calls! {
     Ask query(QueryArgs) -> QueryAnswer, Guest, query_call;
     Ask views(NoArgs) -> Vec<SavedView>, Guest, list_views;
     Ask moved(MovedArgs) -> (), Guest, moved;
+    Ask source_runs(RunsArgs) -> Vec<Run>, Guest, source_runs;
+    Ask rejected(RejectedArgs) -> Vec<RejectedFile>, Viewer, list_rejected;
     Act sign_in(SignInArgs) -> Session, Guest, sign_in;
     Act sign_out(NoArgs) -> Session, Guest, sign_out;
     Act set_pin(SetPinArgs) -> (), Administrator, set_pin;
@@ -104,6 +108,7 @@ calls! {
     Act import_file(FileArgs) -> ImportSummary, Administrator, import_file;
     Act cancel_job(CancelJobArgs) -> (), Viewer, cancel_job;
     Act ready(ReadyArgs) -> (), Guest, note_ready;
+    Act pause_source(PauseArgs) -> (), Administrator, pause_source;
 }
 
 /// Runs one call for the person at the desk: checks the role, reads the arguments, answers with JSON.

@@ -5,7 +5,7 @@ use model::{Additions, Profile, ProfileError, Role, Session};
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -81,6 +81,21 @@ impl Home {
     /// Where transfers that were cut wait for the rest.
     pub fn staging_dir(&self) -> PathBuf {
         self.root.join("staging")
+    }
+
+    /// The sources that the schedule leaves out.
+    pub fn paused_file(&self) -> PathBuf {
+        self.root.join("paused.json")
+    }
+
+    pub(crate) fn paused(&self) -> BTreeSet<String> {
+        self.read_json("paused.json")
+    }
+
+    /// # Errors
+    /// As [`Home::save_settings`].
+    pub(crate) fn save_paused(&self, ids: &BTreeSet<String>) -> Result<(), HomeError> {
+        self.write_json("paused.json", ids)
     }
 
     /// Station files whose stations are not known yet.

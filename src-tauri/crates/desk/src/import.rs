@@ -4,7 +4,7 @@ use crate::Desk;
 use crate::api::Failure;
 use crate::info::IMPORTED;
 use crate::packing::PackedBeside;
-use crate::standard::{Standard, conforming, empty, undecided, without};
+use crate::standard::{Standard, empty, undecided, without};
 use crate::station_files::OBSERVATIONS;
 use model::{
     Classification, Feature, FeatureId, Field, FieldType, GeometryKind, LayerId, LayerKind, LayerSpec, Protocol,
@@ -334,129 +334,6 @@ impl Desk {
         }
         Ok(ids)
     }
-
-    /// Writes the rejected rows beside the home, never beside the input.
-    pub(crate) fn write_rejected(&self, what: &str, rejected: &[Rejection]) -> Result<Option<PathBuf>, Failure> {
-        if rejected.is_empty() {
-            return Ok(None);
-        }
-        let dir = self.home().rejected_dir();
-        let path = dir.join(format!("{what}-{}.csv", self.now().strftime("%Y%m%dT%H%M%SZ")));
-        let failed = |error: std::io::Error| {
-            let detail = format!("{}: {error}", path.display());
-            self.failure("not_writable", [("detail", detail.as_str())])
-        };
-        std::fs::create_dir_all(&dir).map_err(failed)?;
-        let mut text = String::from("row,field,value,code,reason\n");
-        for r in rejected {
-            let cells =
-                [&r.field, &r.value, &r.code, &r.reason].map(|cell| format!("\"{}\"", cell.replace('"', "\"\"")));
-            text.push_str(&format!("{},{}\n", r.row, cells.join(",")));
-        }
-        store::write_atomic(&path, text.as_bytes()).map_err(|error| self.store_failure(&error))?;
-        Ok(Some(path))
-    }
-
-    /// Takes in features that a source delivered, unless the layer has moved on since `held` was asked about.
-    ///
-    /// # Errors
-    /// `empty_answer` when the source has nothing where there was something, unless that is said to be right; `moved_on` when a person imported or
-    /// another process wrote in the meantime. The layer is then as before.
-    pub(crate) fn take_fetched(
-        &self,
-        spec: &LayerSpec,
-        features: Vec<Feature>,
-        provenance: &Provenance,
-        may_be_empty: bool,
-    ) -> Result<Taken, Failure> {
-        let delivered = features.len();
-        let (features, conformed) = conforming(spec, features);
-        let features = mended(features);
-        let dropped = delivered - features.len();
-        let warnings = conformed.warnings(self.language());
-        let refused = conformed.refused.into_iter().next();
-        let held = self.layers().get(&spec.id);
-        let stored = held.as_ref().and_then(|layer| layer.stored.as_ref());
-        if features.is_empty() && !may_be_empty && stored.is_some_and(|stored| stored.features > 0) {
-            let at = [("layer", spec.id.as_str()), ("source", provenance.source.as_str())];
-            return Err(self.failure("empty_answer", at));
-        }
-        let version = stored.map(|stored| stored.version);
-        let moved_on = || self.failure("moved_on", [("layer", spec.id.as_str())]);
-        let present =
-            || self.cache().layer(&spec.id).map(|layer| layer.filter(|l| !self.is_imported(l)).map(|l| l.version));
-        // What an added source delivers is said to be from there, also where it is what the profile had.
-        let moves = self.profile().is_added(&provenance.source)
-            && stored.is_some_and(|stored| stored.provenance.source != provenance.source);
-        let held_already = held.as_ref().is_some_and(|held| held.stored.is_some() && same(&held.picture, &features));
-        if held_already && !moves {
-            if present().map_err(|error| self.store_failure(&error))? != version {
-                return Err(moved_on());
-            }
-            self.cache()
-                .touch(&spec.id, provenance.fetched_at, provenance.as_of)
-                .map_err(|error| self.store_failure(&error))?;
-            self.reload_record(&spec.id)?;
-            return Ok(Taken { changed: false, dropped, refused, warnings });
-        }
-        let kind = crate::layers::common_geometry(features.iter().map(|f| GeometryKind::of(&f.geometry)));
-        let schema = schema_for(&spec.id, Some(spec), &[], kind);
-        // Drawn inside the write transaction, where nobody else can write: what is seen there holds until the commit.
-        let mut checked = false;
-        let mut rows = features.into_iter().map(|feature| {
-            if !checked {
-                checked = true;
-                if present()? != version {
-                    return Err(StoreError::Aborted { reason: MOVED_ON.into() });
-                }
-            }
-            Ok(feature)
-        });
-        match self.cache().replace(&schema, &mut rows, provenance, Some(&mut PackedBeside::start())) {
-            Ok(_) => {}
-            Err(StoreError::Aborted { reason }) if reason == MOVED_ON => return Err(moved_on()),
-            Err(error) => return Err(self.store_failure(&error)),
-        }
-        self.reload(&spec.id)?;
-        Ok(Taken { changed: true, dropped, refused, warnings })
-    }
-
-    /// Keeps the source's tag of a layer's content, for the next conditional request.
-    pub(crate) fn keep_etag(&self, id: &LayerId, etag: Option<&str>) -> Result<(), Failure> {
-        self.cache().set_etag(id, etag).map_err(|error| self.store_failure(&error))?;
-        self.reload_record(id)
-    }
-}
-
-const MOVED_ON: &str = "the layer has moved on";
-
-/// What became of a delivery.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Taken {
-    /// The content differs from what the layer held.
-    pub changed: bool,
-    /// Features that could not be used: their tag must not stand for the whole.
-    pub dropped: usize,
-    /// The first of them that the data standard refused.
-    pub refused: Option<Rejection>,
-    /// What the data standard says of the others.
-    pub warnings: Vec<String>,
-}
-
-/// Repaired features; one that cannot be repaired is left out, and the first of two with one id stays.
-fn mended(features: Vec<Feature>) -> Vec<Feature> {
-    let mut seen: HashMap<FeatureId, ()> = HashMap::new();
-    let mend = |mut feature: Feature| {
-        // The cache keeps no nulls, and what comes back from it must compare equal.
-        feature.properties.retain(|_, value| !value.is_null());
-        feature.geometry = spatial::repair::repair(feature.geometry).geometry?;
-        seen.insert(feature.id.clone(), ()).is_none().then_some(feature)
-    };
-    features.into_iter().filter_map(mend).collect()
-}
-
-fn same(picture: &spatial::LayerPicture, features: &[Feature]) -> bool {
-    picture.len() == features.len() && picture.features().zip(features).all(|(held, feature)| held == *feature)
 }
 
 /// The mapping that the data standard suggests for a file, beside what the caller maps. A file that cannot be looked into
@@ -524,7 +401,12 @@ fn key_of(feature: &Feature, key: &str) -> Option<String> {
 }
 
 /// The schema to store: the profile's, or what the file shows. Attributes beyond it are kept by the store.
-fn schema_for(layer: &LayerId, spec: Option<&LayerSpec>, inferred: &[Field], geometry: GeometryKind) -> LayerSchema {
+pub(crate) fn schema_for(
+    layer: &LayerId,
+    spec: Option<&LayerSpec>,
+    inferred: &[Field],
+    geometry: GeometryKind,
+) -> LayerSchema {
     match spec {
         Some(spec) => LayerSchema {
             id: layer.clone(),

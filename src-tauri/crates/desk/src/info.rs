@@ -145,7 +145,10 @@ impl Desk {
     /// The health of the sources that have an address; none at all means that this desk works from its cache alone.
     pub fn sources_info(&self) -> SourcesInfo {
         let newest = self.layers().all().iter().filter_map(|layer| self.live_summary(layer)?.as_of).max();
-        self.links().info(&self.profile(), newest, self.now())
+        let now = self.now();
+        let mut info = self.links().info(&self.profile(), newest, now);
+        info.sources.iter_mut().for_each(|health| self.complete(health, now));
+        info
     }
 
     /// A vector tile, made on a worker; `reply` is called once. Always of the layer's present version; the

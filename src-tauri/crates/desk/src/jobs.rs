@@ -26,10 +26,16 @@ pub(crate) struct JobHandle {
 impl Desk {
     /// Starts a job; `kind` is a word the locale has a title for under `job.<kind>`.
     pub(crate) fn begin_job(self: &Arc<Self>, kind: &str) -> JobHandle {
+        self.begin_job_for(kind, None)
+    }
+
+    /// As [`Desk::begin_job`], for one source.
+    pub(crate) fn begin_job_for(self: &Arc<Self>, kind: &str, source: Option<&str>) -> JobHandle {
         let job = Job {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             kind: kind.to_owned(),
             title: words::title(&format!("job.{kind}")),
+            source: source.map(str::to_owned),
             done: 0,
             total: 0,
             state: JobState::Running,

@@ -21,6 +21,7 @@ pub mod api;
 mod args;
 mod calls;
 mod check;
+mod delivery;
 mod export;
 mod failures;
 mod home;
@@ -33,6 +34,7 @@ mod people;
 mod publish;
 mod queries;
 mod query;
+mod rejected;
 mod search;
 mod standard;
 mod state;
@@ -56,7 +58,7 @@ pub use publish::{Audience, Crs, Form, PublishedLayer, Selection, TimeRange, tex
 pub use query::QueryAnswer;
 pub use state::{Clock, Desk, Options};
 pub use station_files::OBSERVATIONS;
-pub use sync::Syncing;
+pub use sync::{SyncOptions, Syncing};
 pub use tiles::{MAX_TILE_ZOOM, TileAnswer, TileFigures};
 pub use words::failure;
 
@@ -64,4 +66,4 @@ pub use words::failure;
 pub use model::{
     BBox, Classification, Field, FieldType, GeometryKind, LayerId, Role, Schema, Session, Timestamp, Title,
 };
-pub use sources::TextEncoding;
+pub use sources::{ClientOptions, TextEncoding};

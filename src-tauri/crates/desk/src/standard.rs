@@ -1,6 +1,7 @@
 //! The shared data standard at the door of a layer: columns of other names, codes, types, required fields.
 
 use crate::api::Language;
+use crate::rejected::RejectedRow;
 use crate::words::sentence;
 use model::{
     Checker, Feature, Finding, FindingCode, GeometryKind, LayerSpec, Rejection, Renaming, Schema, Suggestion, Value,
@@ -132,8 +133,8 @@ fn told<const N: usize>(language: Language, key: &str, values: [(&str, String); 
 /// What the standard made of a delivery.
 #[derive(Default)]
 pub(crate) struct Conformed {
-    /// The features that were left out, and why.
-    pub(crate) refused: Vec<Rejection>,
+    /// The features that were left out.
+    pub(crate) refused: Vec<RejectedRow>,
     pub(crate) suggestion: Suggestion,
     pub(crate) standard: Option<Standard>,
 }
@@ -166,7 +167,13 @@ pub(crate) fn conforming(spec: &LayerSpec, mut features: Vec<Feature>) -> (Vec<F
     features.retain_mut(|feature| {
         row += 1;
         renaming.apply(&mut feature.properties);
-        standard.check(row, feature).map_err(|rejection| refused.push(rejection)).is_ok()
+        match standard.check(row, feature) {
+            Ok(()) => true,
+            Err(rejection) => {
+                refused.push(RejectedRow { rejection, feature: Some(sources::feature_text(feature)) });
+                false
+            }
+        }
     });
     (features, Conformed { refused, suggestion, standard: Some(standard) })
 }

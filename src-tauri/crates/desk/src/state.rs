@@ -3,7 +3,7 @@
 use crate::api::{Event, Failure, FeatureRef, Job, Language, SavedView, Settings};
 use crate::home::Home;
 use crate::layers::{Layer, Layers, spec_of_stored};
-use crate::sync::{Links, Writing};
+use crate::sync::{Engine, Links, Writing};
 use crate::tiles::TileWorkers;
 use crate::words;
 use arc_swap::ArcSwap;
@@ -38,6 +38,8 @@ pub struct Options {
     pub role: Option<Role>,
     /// The layers whose content is to be opened; absent: all. The rest is listed only.
     pub pictures: Option<Vec<LayerId>>,
+    /// Bounds of what the network may take.
+    pub network: sources::ClientOptions,
 }
 
 impl Options {
@@ -53,6 +55,7 @@ impl Options {
             open: None,
             role: None,
             pictures: None,
+            network: sources::ClientOptions::default(),
         }
     }
 }
@@ -73,6 +76,7 @@ pub struct Desk {
     layers: Layers,
     live: Mutex<HashMap<LayerId, LiveLayer>>,
     links: Links,
+    engine: Engine,
     writing: Mutex<Writing>,
     tiles: TileWorkers,
     settings: RwLock<Settings>,
@@ -142,6 +146,7 @@ impl Desk {
             views: RwLock::new(home.views()),
             session: RwLock::new(session),
             links: Links::new(&profile, options.practice_url.as_deref()),
+            engine: Engine::default(),
             writing: Mutex::default(),
             tiles: TileWorkers::start(options.tile_threads, TILE_CACHE_BYTES),
             live: Mutex::new(HashMap::new()),
@@ -150,7 +155,7 @@ impl Desk {
             jobs: Mutex::new(Vec::new()),
             events: broadcast::channel(EVENT_BACKLOG).0,
             ready: tokio::sync::watch::channel(None).0,
-            client: sources::Client::default(),
+            client: sources::Client::with(options.network),
             clock: options.clock,
             language: options.language,
             pictures: options.pictures,
@@ -523,6 +528,10 @@ impl Desk {
 
     pub(crate) fn links(&self) -> &Links {
         &self.links
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     pub(crate) fn writing(&self) -> &Mutex<Writing> {

@@ -8,9 +8,12 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -151,22 +154,39 @@ pub(crate) async fn layer(
     let mut cleared = app.faults.cleared.subscribe();
     let fault = if about_itself { None } else { app.faults.take(&path) };
     let mut response = match fault {
-        None => open_ended(next.run(request).await, &app, path),
+        None => open_ended(answered(next, request).await, &app, path),
         Some(Fault::Slow { delay }) => {
             tokio::time::sleep(delay).await;
-            open_ended(next.run(request).await, &app, path)
+            open_ended(answered(next, request).await, &app, path)
         }
         Some(Fault::Stall) => {
             // The sender lives in the app, so the only way out is a clearing.
             let _ = cleared.changed().await;
-            next.run(request).await
+            answered(next, request).await
         }
         Some(Fault::Status { code, retry_after }) => refuse(code, retry_after),
-        Some(Fault::Truncate { bytes }) => cut_body(next.run(request).await, Cut::End { after_bytes: bytes }),
-        Some(Fault::Reset) => cut_body(next.run(request).await, Cut::Reset { plug: connection.0 }),
+        Some(Fault::Truncate { bytes }) => cut_body(answered(next, request).await, Cut::End { after_bytes: bytes }),
+        Some(Fault::Reset) => cut_body(answered(next, request).await, Cut::Reset { plug: connection.0 }),
     };
     response.headers_mut().insert("x-practice-data", HeaderValue::from_static("true"));
     response
+}
+
+/// The answer, with what its body hashes to (RFC 9530) where that has an end.
+async fn answered(next: Next, request: Request) -> Response {
+    let response = next.run(request).await;
+    if response.body().size_hint().exact().is_none_or(|bytes| bytes == 0) {
+        return response;
+    }
+    let (mut head, body) = response.into_parts();
+    // The body lies in memory already.
+    let Ok(bytes) = axum::body::to_bytes(body, usize::MAX).await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    if let Ok(digest) = HeaderValue::from_str(&format!("sha-256=:{}:", STANDARD.encode(Sha256::digest(&bytes)))) {
+        head.headers.insert("repr-digest", digest);
+    }
+    Response::from_parts(head, Body::from(bytes))
 }
 
 fn refuse(code: u16, retry_after: Option<Duration>) -> Response {

@@ -6,10 +6,13 @@ use crate::{guard, html};
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use desk::Timestamp;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 
@@ -126,6 +129,11 @@ pub(crate) fn respond(asked: &Asked, outcome: Result<Answer, Problem>) -> Respon
     {
         body = smaller;
         headers.push((header::CONTENT_ENCODING, "gzip".to_owned()));
+    }
+    if !bodiless && !body.is_empty() {
+        // So that a byte that changes on the way is seen (RFC 9530).
+        let digest = STANDARD.encode(Sha256::digest(&body));
+        headers.push((HeaderName::from_static("repr-digest"), format!("sha-256=:{digest}:")));
     }
     if !bodiless {
         headers.push((header::CONTENT_TYPE, answer.content_type.to_owned()));

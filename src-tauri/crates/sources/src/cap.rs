@@ -10,7 +10,7 @@ use crate::xml::{self, Element};
 use geo_types::{Coord, Geometry, LineString, MultiPolygon, Polygon};
 use geodesy::LocalPlane;
 use model::{Feature, Properties, ReadReport, Timestamp, Value};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use url::Url;
 
 const ACCEPT: &str = "application/cap+xml, application/atom+xml, application/rss+xml, application/xml, text/xml";
@@ -367,7 +367,15 @@ async fn fetch(client: &Client, feed: &Url, now: Timestamp) -> Result<Collection
     }
     let (features, mut report) = features(&in_force(&alerts, now), now);
     report.rejected.extend(broken);
-    Ok(Collection { features, validator: None, as_of: None, practice: false, report })
+    Ok(Collection {
+        features,
+        validator: None,
+        as_of: None,
+        practice: false,
+        report,
+        announced: false,
+        refused: BTreeMap::new(),
+    })
 }
 
 async fn get(client: &Client, url: &Url) -> Result<Result<Document, String>, FetchError> {

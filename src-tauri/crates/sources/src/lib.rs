@@ -60,7 +60,7 @@ pub use file::{
     Columns, Continue, Edits, Format, OnError, PositionColumn, Prepare, ReadError, ReadOptions, ReadSummary, RowEdit,
     cells, columns, read_file, sniff,
 };
-pub use geojson::{geometry_json, write_geometry};
-pub use net::{Backoff, Client, ClientOptions, FetchError, still};
+pub use geojson::{feature_text, geometry_json, write_geometry};
+pub use net::{Backoff, Client, ClientOptions, FetchError, Resolver, Resolving, SystemResolver, still};
 pub use out::{WriteError, WriteOptions, write_file};
 pub use url::Url;

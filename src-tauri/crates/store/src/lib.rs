@@ -52,6 +52,7 @@ mod history;
 mod layer;
 mod packed;
 mod read_files;
+mod runs;
 mod sqlite;
 mod srs;
 mod table;

@@ -150,9 +150,32 @@ fn history_of_the_first_format_is_brought_up_with_its_values() {
     drop(history);
     let path = home.path().join("history.sqlite");
     let old = rusqlite::Connection::open(&path).unwrap();
-    old.execute_batch("DROP TABLE read_files; UPDATE meta SET format = 1").unwrap();
+    old.execute_batch("DROP TABLE read_files; DROP TABLE runs; UPDATE meta SET format = 1").unwrap();
     drop(old);
     let history = History::open(&path).unwrap();
     assert_eq!(history.latest(None).unwrap()[0].0, first);
     assert_eq!(history.read_files("folder").unwrap(), []);
+    drop(history);
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch("DROP TABLE runs; UPDATE meta SET format = 2").unwrap();
+    drop(old);
+    let history = History::open(&path).unwrap();
+    assert_eq!(history.runs("folder", 10).unwrap(), [""; 0]);
+    history.add_run("folder", at("2026-11-23T08:01:00Z"), "{}", 5).unwrap();
+}
+
+#[test]
+fn last_runs_of_each_source_are_kept() {
+    let (home, history) = open();
+    for minute in 0..9 {
+        let ended_at = at(&format!("2026-11-23T08:0{minute}:00Z"));
+        history.add_run("a", ended_at, &format!("run {minute}"), 3).unwrap();
+        history.add_run("b", ended_at, "other", 100).unwrap();
+    }
+    drop(history);
+    let history = History::open(&home.path().join("history.sqlite")).unwrap();
+    assert_eq!(history.runs("a", 10).unwrap(), ["run 8", "run 7", "run 6"]);
+    assert_eq!(history.runs("a", 1).unwrap(), ["run 8"]);
+    assert_eq!(history.runs("b", 200).unwrap().len(), 9);
+    assert_eq!(history.runs("c", 10).unwrap(), [""; 0]);
 }

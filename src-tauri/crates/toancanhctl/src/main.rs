@@ -11,7 +11,7 @@ mod watching;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use desk::api::{Failure, Language};
-use desk::{Desk, Home, LayerId, Options};
+use desk::{Desk, Home, LayerId, Options, SyncOptions};
 use output::Output;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -93,14 +93,17 @@ enum Command {
         #[arg(long, default_value = "6-14", value_parser = data::zooms)]
         zoom: data::Zooms,
     },
-    /// Health of each source.
-    Sources,
+    /// Health of each source, its log, and what it had to leave out; pause and resume.
+    Sources(watching::SourcesArgs),
     /// Fetch now, or keep fetching.
     Sync {
         sources: Vec<String>,
         /// Keep fetching all sources until interrupted.
         #[arg(long, conflicts_with = "sources")]
         watch: bool,
+        /// Take also a delivery that lacks more than half of a layer.
+        #[arg(long, conflicts_with = "watch")]
+        accept_shrunk: bool,
     },
     /// The present overlay with freshness.
     Live {
@@ -172,8 +175,15 @@ async fn run(cli: &Cli, out: &Output) -> Result<(), Failure> {
         Command::Search { text, limit } => data::search(&open()?, text, *limit, out).await,
         Command::Tile { layer, tile, output } => data::tile(&*open_one(layer)?, layer, *tile, output, out),
         Command::Tiles { layer, output, zoom } => data::tiles(&*open_one(layer)?, layer, output, *zoom, out),
-        Command::Sources => watching::sources(&open()?, out).await,
-        Command::Sync { sources, watch } => watching::sync(&open()?, sources, *watch, out).await,
+        Command::Sources(args) if args.needs_no_network() => {
+            watching::about(&open_only(Some(Vec::new()))?, args, out).await
+        }
+        Command::Sources(_) => watching::sources(&open()?, out).await,
+        Command::Sync { sources, watch: false, accept_shrunk } => {
+            let options = SyncOptions { accept_shrunk: *accept_shrunk };
+            watching::sync(&open()?, sources, &options, out).await
+        }
+        Command::Sync { .. } => watching::watch(&open()?, out).await,
         Command::Live { layer } => watching::live(&*open()?, layer.as_ref(), out),
         Command::Schema { kind } => schema::run(kind.as_deref(), language, out),
         Command::Serve(args) => serve::run(&open()?, args, out).await,

@@ -9,7 +9,11 @@ export type Job = { id: number,
 /**
  * What it does, as a word the locale has a text for: `sync`, `import`, `rebuild`, `backfill`.
  */
-kind: string, title: Title, done: number, 
+kind: string, title: Title, 
+/**
+ * The source it asks, where it is one.
+ */
+source: string | null, done: number, 
 /**
  * 0 when not known.
  */

@@ -4,4 +4,8 @@ export type SyncArgs = {
 /**
  * One source; absent: all.
  */
-source?: string, };
+source?: string, 
+/**
+ * Takes also a delivery that lacks more than half of a layer.
+ */
+accept_shrunk?: boolean, };

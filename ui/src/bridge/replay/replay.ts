@@ -7,8 +7,7 @@ import { match } from '../../shared/fold'
 import { recordOf } from '../batch'
 import { CallFailed, type Core, receive, type Watcher } from '../client'
 import type {
-  Acts, Asks, Event, FeatureDetail, FeatureRef, FeatureState, LayerInfo, NearHit, Role, SearchHit, SourcesInfo, Start,
-} from '../types'
+  Acts, Asks, Event, FeatureDetail, FeatureRef, FeatureState, LayerInfo, NearHit, Role, SearchHit, RunOutcome, SourcesInfo, Start,} from '../types'
 import type { ReplayFeature } from './feature'
 import { encodeBatch } from './encode'
 import { readingsOf, seriesOf, stateOf, summaryOf } from './live'
@@ -40,6 +39,7 @@ export async function replayCore(): Promise<Core> {
 class Replay implements Core {
   readonly tilesBase = `${location.origin}/replay/tiles`
   readonly #options = new URLSearchParams(location.search)
+  readonly #paused = new Set<string>()
   readonly #lost = this.#options.get('link') === 'lost'
   readonly #features: Map<string, ReplayFeature[]>
   readonly #communes: Map<string, string>
@@ -77,6 +77,8 @@ class Replay implements Core {
       query: () => ({ type: 'FeatureCollection', numberMatched: 0, numberReturned: 0, features: [] }),
       views: () => this.#start.views,
       moved: () => null,
+      source_runs: () => [],
+      rejected: () => [],
     }
     this.#acts = {
       sign_in: ({ name, role, pin }) => {
@@ -92,6 +94,7 @@ class Replay implements Core {
       sync: () => (this.#job(), null),
       cancel_job: ({ id }) => (this.#end(id), null),
       ready: () => null,
+      pause_source: ({ source, paused }) => (this.#pause(source, paused), null),
     }
   }
 
@@ -148,6 +151,12 @@ class Replay implements Core {
     return { ...this.#start, layers, states, sources: this.#sources() }
   }
 
+  #pause(source: string, paused: boolean): void {
+    if (paused) this.#paused.add(source)
+    else this.#paused.delete(source)
+    this.#tell({ event: 'sources', sources: this.#sources() })
+  }
+
   #sources(): SourcesInfo {
     const now = new Date().toISOString()
     const since = this.#lost ? new Date(Date.now() - 10 * 60_000).toISOString() : null
@@ -157,18 +166,22 @@ class Replay implements Core {
     const layersOf = (measured: boolean) =>
       this.#start.layers.filter((layer) => layer.group !== 'base' && layer.parameters.length > 0 === measured).map(({ id }) => id)
     const fault = this.#options.has('fault')
-    const common = { practice: true, link, answered_at: since ?? now, lost_at: since } as const
+    const common = (id: string) => ({
+      id, practice: true, link, answered_at: since ?? now, lost_at: since, paused: this.#paused.has(id),
+      breaker: 'closed', resting_until: null, next_run_at: new Date(Date.now() + 300_000).toISOString(),
+      runs: ['changed', 'unchanged', 'failed', 'unchanged'] as RunOutcome[],
+    }) as const
     return {
       link, lost: this.#lost ? 1 : 0, as_of: since ?? now, practice: true,
       sources: [
         {
-          ...common, id: 'features', title, protocol: 'ogc-api-features', url: 'http://127.0.0.1:8700/ogc',
+          ...common('features'), title, protocol: 'ogc-api-features', url: 'http://127.0.0.1:8700/ogc',
           freshness: fault ? 'error' : 'fresh', next_try_at: fault ? new Date(Date.now() + 60_000).toISOString() : null,
           last_error: fault ? '127.0.0.1:8700 trả lời 502 Bad Gateway cho /ogc/collections/schools/items' : null,
           layers: layersOf(false),
         },
         {
-          ...common, id: 'stations', title: live, protocol: 'sensorthings', url: 'http://127.0.0.1:8700/sensorthings/v1.1',
+          ...common('stations'), title: live, protocol: 'sensorthings', url: 'http://127.0.0.1:8700/sensorthings/v1.1',
           freshness: 'fresh', next_try_at: null, last_error: null, layers: layersOf(true),
         },
       ],
@@ -186,7 +199,7 @@ class Replay implements Core {
   }
 
   #jobOf = (id: number, done: number) =>
-    ({ id, kind: 'sync', title: { vi: 'Cập nhật trường học', en: 'Updating schools' }, done, total: 20, state: 'running' }) as const
+    ({ id, kind: 'sync', source: null, title: { vi: 'Cập nhật trường học', en: 'Updating schools' }, done, total: 20, state: 'running' }) as const
 
   #job(): void {
     let done = 0

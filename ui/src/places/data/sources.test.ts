@@ -16,12 +16,13 @@ function source(id: string, change: Partial<SourceHealth> = {}): SourceHealth {
   return {
     id, title: { vi: id, en: id }, protocol: 'ogc-api-features', url: `https://example.vn/${id}`, practice: false, link: 'up',
     freshness: 'fresh', answered_at: '2026-11-23T07:00:00Z', lost_at: null, next_try_at: null, last_error: null, layers: [],
+    paused: false, breaker: 'closed', resting_until: null, next_run_at: null, runs: [],
     ...change,
   }
 }
 
 const layer = (id: string, change: Partial<LayerInfo> = {}): LayerInfo => ({ ...fixture('schools'), id, ...change })
-const job = (kind: string): Job => ({ id: 1, kind, title: { vi: 'a', en: 'a' }, done: 0, total: 0, state: 'running' })
+const job = (kind: string): Job => ({ id: 1, kind, source: null, title: { vi: 'a', en: 'a' }, done: 0, total: 0, state: 'running' })
 
 afterEach(() => setLanguage('vi'))
 

@@ -39,7 +39,7 @@ pub(super) async fn run(desk: Arc<Desk>, source: SourceSpec) {
     let mut again = AGAIN_FIRST;
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        if desk.links().state(&source.id) != LinkState::Up {
+        if desk.links().state(&source.id) != LinkState::Up || desk.is_paused(&source.id) {
             continue;
         }
         let now = desk.now();

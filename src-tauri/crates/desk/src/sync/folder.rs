@@ -2,6 +2,8 @@
 //! once, and again when it changes.
 
 use super::after;
+use super::runs::Recording;
+use super::shapes::RunTrigger;
 use crate::Desk;
 use crate::api::{Event, Failure};
 use crate::station_files::{BATCH_FILES, Gathered, Listed, Outcome, Registry, list};
@@ -16,12 +18,16 @@ use store::ReadFile;
 const SETTLED_SECS: i64 = 600;
 
 pub(super) async fn run(desk: Arc<Desk>, source: SourceSpec) {
+    desk.unless_paused(&source.id, || turns(&desk, &source)).await;
+}
+
+async fn turns(desk: &Arc<Desk>, source: &SourceSpec) {
     let every = source.every.as_duration();
     loop {
-        if let Err(failure) = turn(&desk, &source, Some(every)).await {
+        if let Err(failure) = turn(desk, source, Some(every)).await {
             desk.tell(&Event::Notice { failure, serious: true });
         }
-        tokio::time::sleep(every).await;
+        desk.rest(source, every, false).await;
     }
 }
 
@@ -37,6 +43,22 @@ pub(super) async fn once(desk: &Arc<Desk>, source: &SourceSpec) -> Result<u64, F
 /// # Errors
 /// What keeps this side from taking values in: the history cannot be written.
 async fn turn(
+    desk: &Arc<Desk>,
+    source: &SourceSpec,
+    every: Option<std::time::Duration>,
+) -> Result<Result<u64, Failure>, Failure> {
+    let trigger = if every.is_some() { RunTrigger::Schedule } else { RunTrigger::Person };
+    let mut recording = Recording::begin(desk, source, trigger);
+    let outcome = look(desk, source, every).await;
+    match &outcome {
+        Ok(Ok(taken)) => recording.values(*taken),
+        Ok(Err(failure)) | Err(failure) => recording.fail(failure.clone()),
+    }
+    recording.finish().await;
+    outcome
+}
+
+async fn look(
     desk: &Arc<Desk>,
     source: &SourceSpec,
     every: Option<std::time::Duration>,

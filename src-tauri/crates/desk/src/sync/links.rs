@@ -1,6 +1,6 @@
 //! Whether the sources answer. Sources on one server share their fate: an answer from one proves the line to all.
 
-use crate::api::{SourceHealth, SourcesInfo};
+use crate::api::{BreakerState, SourceHealth, SourcesInfo};
 use model::{Freshness, LinkState, Profile, SourceSpec, Timestamp};
 use parking_lot::Mutex;
 use sources::Url;
@@ -126,6 +126,13 @@ impl Links {
         }
     }
 
+    /// Whether the server behind a source spoke after a moment, to whichever of its sources.
+    pub(crate) fn answered_since(&self, source: &str, moment: Timestamp) -> bool {
+        let all = self.all.lock();
+        let link = all.iter().find(|link| link.spec.id == source);
+        link.and_then(|link| link.answered_at).is_some_and(|at| at > moment)
+    }
+
     /// From when values of this source may be missing after an outage; answered once.
     pub(crate) fn take_gap(&self, source: &str) -> Option<Timestamp> {
         self.all.lock().iter_mut().find(|link| link.spec.id == source)?.gap_from.take()
@@ -196,6 +203,11 @@ impl Links {
             next_try_at: link.next_try_at,
             last_error: link.last_error.clone(),
             added: profile.is_added(&link.spec.id),
+            paused: false,
+            breaker: BreakerState::Closed,
+            resting_until: None,
+            next_run_at: None,
+            runs: Vec::new(),
             layers: profile
                 .layers
                 .iter()

@@ -1,20 +1,28 @@
 //! Keeping the home in step with its sources: one or two tasks a source, one that watches the cache, one that tells the
 //! windows, one that forgets the old.
 
+mod breaker;
+mod engine;
 mod features;
 mod filling;
 mod folder;
 mod links;
+mod runs;
+mod shapes;
 mod stations;
 
+pub(crate) use engine::Engine;
 pub(crate) use links::Links;
+pub use shapes::{BreakerState, LayerRun, Run, RunOutcome, RunTrigger};
 pub(crate) use stations::Writing;
 
 use crate::Desk;
 use crate::api::{Event, Failure, JobState, LiveSummary, SourcesInfo};
 use crate::args::SyncArgs;
+use crate::jobs::JobHandle;
 use model::{LayerId, Protocol, SourceSpec, Timestamp};
 use parking_lot::Mutex;
+use runs::Asking;
 use sources::{Backoff, FetchError};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -45,6 +53,13 @@ impl Syncing {
     }
 }
 
+/// How a person asks for a sync.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SyncOptions {
+    /// Takes also a delivery that lacks more than half of a layer.
+    pub accept_shrunk: bool,
+}
+
 impl Desk {
     /// Starts fetching, watching and telling. Needs a tokio runtime.
     pub fn start_syncing(self: &Arc<Self>) -> Syncing {
@@ -70,6 +85,17 @@ impl Desk {
     /// # Errors
     /// The first source's failure, after all were tried.
     pub async fn sync_once(self: &Arc<Self>, source: Option<&str>) -> Result<(u64, u64), Failure> {
+        self.sync_with(source, &SyncOptions::default(), None).await
+    }
+
+    /// As [`Desk::sync_by`], for a job that somebody watches.
+    async fn sync_with(
+        self: &Arc<Self>,
+        source: Option<&str>,
+        options: &SyncOptions,
+        job: Option<&JobHandle>,
+    ) -> Result<(u64, u64), Failure> {
+        let asking = Asking { trigger: RunTrigger::Person, job, accept_shrunk: options.accept_shrunk };
         let chosen: Vec<SourceSpec> =
             self.profile().sources.iter().filter(|spec| source.is_none_or(|id| spec.id == id)).cloned().collect();
         if chosen.is_empty() {
@@ -88,13 +114,21 @@ impl Desk {
             let outcome = match spec.protocol {
                 Protocol::SensorThings => stations::once(self, &spec).await.map(|count| observations += count),
                 Protocol::StationFolder => folder::once(self, &spec).await.map(|count| observations += count),
-                _ => features::once(self, &spec).await.map(|changed| layers += changed),
+                _ => features::once(self, &spec, asking).await.map(|changed| layers += changed),
             };
             if let Err(failure) = outcome {
                 first_failure.get_or_insert(failure);
             }
         }
         first_failure.map_or(Ok((layers, observations)), Err)
+    }
+
+    /// As [`Desk::sync_once`], with options.
+    ///
+    /// # Errors
+    /// As [`Desk::sync_once`].
+    pub async fn sync_by(self: &Arc<Self>, source: Option<&str>, options: &SyncOptions) -> Result<(u64, u64), Failure> {
+        self.sync_with(source, options, None).await
     }
 
     /// Counts every link whose last try failed as lost: for the command line, which tries once.
@@ -110,10 +144,11 @@ impl Desk {
             return Err(self.failure("no_source", [("source", id.as_str())]));
         }
         let desk = self.clone();
-        let job = self.begin_job("sync");
+        let job = self.begin_job_for("sync", args.source.as_deref());
+        let options = SyncOptions { accept_shrunk: args.accept_shrunk.unwrap_or_default() };
         tokio::spawn(async move {
             let outcome = tokio::select! {
-                outcome = desk.sync_once(args.source.as_deref()) => outcome,
+                outcome = desk.sync_with(args.source.as_deref(), &options, Some(&job)) => outcome,
                 // What was committed stays; the rest of the work is dropped with its future.
                 () = job.cancelled() => return job.finish(JobState::Cancelled),
             };
@@ -332,6 +367,13 @@ fn note(desk: &Desk, source: &SourceSpec, error: &FetchError, wait: Option<Durat
     let now = desk.now();
     let next = wait.and_then(|wait| after(now, wait));
     desk.links().failed(&source.id, &error.to_string(), answered(error), now, next);
+}
+
+/// Notes what kept this side from taking in what a source delivered: the line is up, and something is wrong.
+fn note_here(desk: &Desk, source: &SourceSpec, failure: &Failure, wait: Option<Duration>) {
+    let now = desk.now();
+    let next = wait.and_then(|wait| after(now, wait));
+    desk.links().failed(&source.id, &failure.message, true, now, next);
 }
 
 /// The moment a number of milliseconds from now, for people to read.

@@ -1,6 +1,8 @@
 //! Live values by SensorThings: caught up by polling, then pushed by server-sent events where the source offers them.
 
 use super::filling::Asked;
+use super::runs::Recording;
+use super::shapes::{LayerRun, RunOutcome, RunTrigger};
 use super::{Wakers, seed_of};
 use crate::Desk;
 use crate::api::{Event, Failure};
@@ -23,6 +25,10 @@ const SPARSE_EVERY_SECS: i64 = 600;
 const HICCUPS: u32 = 4;
 
 pub(super) async fn run(desk: Arc<Desk>, source: SourceSpec, wakers: Wakers) {
+    desk.unless_paused(&source.id, || turns(&desk, &source, &wakers)).await;
+}
+
+async fn turns(desk: &Arc<Desk>, source: &SourceSpec, wakers: &Wakers) {
     let every = source.every.as_duration();
     let mut backoff = Backoff::new(seed_of(&source.id));
     // The stream has its own: a service without events is polled at leisure, however well the polling goes.
@@ -30,19 +36,19 @@ pub(super) async fn run(desk: Arc<Desk>, source: SourceSpec, wakers: Wakers) {
     let mut stream_due = Instant::now();
     let mut last_event: Option<String> = None;
     loop {
-        if let Err(error) = catch_up(&desk, &source).await {
-            let wait = super::wait_after(&mut backoff, &error, every);
-            super::note(&desk, &source, &error, Some(wait));
-            tokio::time::sleep(wait).await;
+        if let Err(error) = catch_up(desk, source, RunTrigger::Schedule).await {
+            let wait = desk.source_failed(source, &mut backoff, &error);
+            super::note(desk, source, &error, Some(wait));
+            desk.rest(source, wait, !super::answered(&error)).await;
             continue;
         }
         backoff.reset();
         let events = source.events.as_ref().and_then(|events| desk.links().resolve(events));
         let Some(url) = events.filter(|_| Instant::now() >= stream_due) else {
-            tokio::time::sleep(every).await;
+            desk.rest(source, every, false).await;
             continue;
         };
-        let (error, heard) = listen(&desk, &source, &url, &wakers, &mut last_event).await;
+        let (error, heard) = listen(desk, source, &url, wakers, &mut last_event).await;
         if heard {
             stream_backoff.reset();
         }
@@ -50,15 +56,16 @@ pub(super) async fn run(desk: Arc<Desk>, source: SourceSpec, wakers: Wakers) {
         if stream_backoff.failures() > HICCUPS {
             wait = wait.max(every);
         }
-        super::note(&desk, &source, &error, Some(wait));
+        super::note(desk, source, &error, Some(wait));
         // However long the stream has to wait, the polling goes on.
         stream_due = Instant::now() + wait;
-        tokio::time::sleep(wait.min(every)).await;
+        desk.rest(source, wait.min(every), false).await;
     }
 }
 
 pub(super) async fn once(desk: &Arc<Desk>, source: &SourceSpec) -> Result<u64, Failure> {
-    let taken = catch_up(desk, source).await.map_err(|error| {
+    let taken = catch_up(desk, source, RunTrigger::Person).await.map_err(|error| {
+        desk.trip(source, &error);
         super::note(desk, source, &error, None);
         crate::failures::fetch(desk.language(), &desk.links().address(source), &error)
     })?;
@@ -71,19 +78,46 @@ pub(super) fn layers_of(desk: &Desk, source: &SourceSpec) -> Vec<Arc<Layer>> {
 }
 
 /// The newest value of every parameter of every station; the number taken in.
-async fn catch_up(desk: &Arc<Desk>, source: &SourceSpec) -> Result<u64, FetchError> {
+async fn catch_up(desk: &Arc<Desk>, source: &SourceSpec, trigger: RunTrigger) -> Result<u64, FetchError> {
     let Some(root) = desk.links().url(&source.id) else { return Ok(0) };
+    let mut recording = Recording::begin(desk, source, trigger);
+    let outcome = catch_up_layers(desk, source, &root, &mut recording).await;
+    if outcome.is_ok() {
+        desk.source_worked(&source.id);
+    }
+    recording.finish().await;
+    outcome
+}
+
+async fn catch_up_layers(
+    desk: &Arc<Desk>,
+    source: &SourceSpec,
+    root: &Url,
+    recording: &mut Recording,
+) -> Result<u64, FetchError> {
+    let failed = |recording: &mut Recording, layer: &LayerId, error: &FetchError| {
+        let failure = crate::failures::fetch(desk.language(), &desk.links().address(source), error);
+        recording.layer(LayerRun { failure: Some(failure), ..LayerRun::new(layer, RunOutcome::Failed) });
+    };
     let mut count = 0;
     let mut first: Option<FetchError> = None;
     for layer in layers_of(desk, source) {
-        match sensorthings::latest(&desk.client, &root, Some(&layer.spec.id)).await {
+        match sensorthings::latest(recording.client(), root, Some(&layer.spec.id)).await {
             Ok(readings) => {
                 desk.links().answered(&source.id, desk.now());
-                count += u64::try_from(readings.observations.len()).unwrap_or(0);
+                let (accepted, rejected) = (readings.observations.len() as u64, readings.report.rejected.len() as u64);
+                count += accepted;
                 take(desk, readings.observations).await;
+                let outcome = if accepted > 0 { RunOutcome::Changed } else { RunOutcome::Unchanged };
+                let received = accepted + rejected;
+                recording.layer(LayerRun { received, accepted, rejected, ..LayerRun::new(&layer.spec.id, outcome) });
             }
-            Err(error) if !super::answered(&error) => return Err(error),
+            Err(error) if !super::answered(&error) => {
+                failed(recording, &layer.spec.id, &error);
+                return Err(error);
+            }
             Err(error) => {
+                failed(recording, &layer.spec.id, &error);
                 first.get_or_insert(error);
             }
         }

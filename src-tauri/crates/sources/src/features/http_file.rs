@@ -7,6 +7,7 @@ use super::transfer::{Arrived, Transfer};
 use super::{Collection, FeatureService, Fetched, Fetching, Progress, Wanted, malformed};
 use crate::file::{Continue, ReadError, ReadOptions, read_file};
 use crate::net::{Client, FetchError, host_of, http_date, under};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use url::Url;
 
@@ -49,6 +50,8 @@ async fn fetch(client: &Client, wanted: Wanted<'_>, progress: Progress<'_>) -> R
         as_of: stamp.last_modified.as_deref().and_then(http_date),
         practice: false,
         report,
+        announced: false,
+        refused: BTreeMap::new(),
     }))
 }
 

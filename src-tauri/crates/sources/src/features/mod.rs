@@ -16,6 +16,7 @@ pub use recognise::{Offer, Recognised, recognise};
 
 use crate::net::{Client, FetchError};
 use model::{BBox, Credentials, Feature, Protocol, ReadReport, Timestamp};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::pin::Pin;
@@ -100,6 +101,10 @@ pub struct Collection {
     /// The server says of itself that its data is practice data.
     pub practice: bool,
     pub report: ReadReport,
+    /// The server said how many features there are, and so many came.
+    pub announced: bool,
+    /// Rejected features by their row, as GeoJSON text in WGS84, as far as they could be read: for whoever mends them.
+    pub refused: BTreeMap<u64, String>,
 }
 
 /// Gets features done and, where the server tells, in all.

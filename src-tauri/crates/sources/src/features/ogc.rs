@@ -175,7 +175,7 @@ impl Walk {
             if let (true, Ok(parsed)) = (north_first, &mut parsed) {
                 swap_axes(&mut parsed.geometry);
             }
-            self.pages.add(url, parsed)?;
+            self.pages.add_text(url, parsed, raw.get())?;
         }
         self.validators.push(body.validator);
         self.last_modified = self.last_modified.max(body.last_modified);

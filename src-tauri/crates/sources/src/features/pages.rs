@@ -5,11 +5,14 @@ use crate::file::{FileCrs, ReadOptions, Row, RowCheck};
 use crate::geojson::Parsed;
 use crate::net::{Client, FetchError, host_of};
 use model::{ReadReport, Rejection};
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use url::Url;
 
 /// More pages than this are a loop that looks different each time.
 const MAX_PAGES: usize = 100_000;
+/// Rejected features kept to be mended.
+const MAX_KEPT: usize = 10_000;
 /// More bad features than this are no longer worth listing.
 const MAX_REJECTED: usize = 200_000;
 
@@ -30,6 +33,7 @@ pub(super) struct Pages {
     epsg: Option<u32>,
     rows: Vec<Row>,
     report: ReadReport,
+    refused: BTreeMap<u64, String>,
 }
 
 impl Pages {
@@ -46,6 +50,7 @@ impl Pages {
             epsg: None,
             rows: Vec::new(),
             report: ReadReport::default(),
+            refused: BTreeMap::new(),
         }
     }
 
@@ -104,6 +109,25 @@ impl Pages {
         }
     }
 
+    /// As [`Pages::add`]; the text of a feature that is rejected is kept.
+    pub(super) fn add_text(
+        &mut self,
+        url: &Url,
+        parsed: Result<Parsed, Rejection>,
+        text: &str,
+    ) -> Result<(), FetchError> {
+        if parsed.is_err() {
+            self.keep(self.next_row(), || text.to_owned());
+        }
+        self.add(url, parsed)
+    }
+
+    fn keep(&mut self, row: u64, text: impl FnOnce() -> String) {
+        if self.refused.len() < MAX_KEPT {
+            self.refused.insert(row, text());
+        }
+    }
+
     /// Takes note of the system that a page is in.
     pub(super) fn crs(&mut self, url: &Url, crs: &FileCrs) -> Result<(), FetchError> {
         let epsg = match crs {
@@ -126,7 +150,7 @@ impl Pages {
     /// All rows through the checks.
     pub(super) fn finish(self, url: &Url, wanted: &Wanted<'_>) -> Result<Collection, FetchError> {
         let enough = self.enough();
-        let Self { received, announced, epsg, rows, mut report, .. } = self;
+        let Self { received, announced, epsg, rows, mut report, mut refused, .. } = self;
         if let Some(announced) = announced.filter(|announced| *announced != received && !enough) {
             let what = format!("{}: {announced} features were announced, {received} came", wanted.name());
             return Err(malformed(url, what));
@@ -136,16 +160,30 @@ impl Pages {
         options.id_field = wanted.id_field.map(str::to_owned);
         let mut check = RowCheck::new(&rows, &options).map_err(|error| malformed(url, error.to_string()))?;
         let mut features = Vec::with_capacity(rows.len());
+        // A shape in another system would be read wrongly where nobody says so.
+        let degrees = epsg.is_none_or(|epsg| epsg == 4326);
         for row in rows {
+            let copy = (degrees && refused.len() < MAX_KEPT).then(|| row.clone());
             match check.pass(row) {
                 Ok(feature) => features.push(feature),
-                Err(rejection) => report.rejected.push(rejection),
+                Err(rejection) => {
+                    refused.extend(copy.map(|row| (row.number, row.into_text())));
+                    report.rejected.push(rejection);
+                }
             }
         }
         report.rejected.sort_by_key(|rejection| rejection.row);
         report.accepted = features.len() as u64;
         report.warnings.extend(check.warnings(report.accepted));
-        Ok(Collection { features, validator: None, as_of: None, practice: false, report })
+        Ok(Collection {
+            features,
+            validator: None,
+            as_of: None,
+            practice: false,
+            report,
+            announced: announced.is_some(),
+            refused,
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 //! validator, and only as the bytes were packed; everything else begins anew.
 
 use super::malformed;
-use crate::net::{Client, FetchError, condition, host_of, http_date, text_of, validator_of};
+use crate::net::{Client, FetchError, condition, digest, host_of, http_date, is_gzip, text_of, validator_of};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderName, IF_RANGE, RANGE};
 use reqwest::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,9 @@ struct Note {
     gzip: bool,
     /// Packed, where the server told.
     total_bytes: Option<u64>,
+    /// What the whole must hash to, packed, where the server told.
+    #[serde(default)]
+    sha256: Option<[u8; 32]>,
 }
 
 /// What the server said about the file's state.
@@ -98,7 +101,9 @@ impl<'a> Transfer<'a> {
                 Err(FetchError::Truncated { .. } | FetchError::Reset { answered: true, .. })
                     if cuts < MAX_CUTS && self.len_bytes > before_bytes => {}
                 Err(FetchError::Changed { .. }) if cuts < MAX_CUTS => self.begin(Note::default()).await?,
-                Err(error @ (FetchError::TooLarge { .. } | FetchError::Malformed { .. })) => {
+                Err(
+                    error @ (FetchError::TooLarge { .. } | FetchError::Malformed { .. } | FetchError::Damaged { .. }),
+                ) => {
                     self.clear().await;
                     return Err(error);
                 }
@@ -152,17 +157,14 @@ impl<'a> Transfer<'a> {
 
     fn note_from(&self, response: &Response) -> Result<Note, FetchError> {
         let headers = response.headers();
-        let gzip = match text_of(headers, "content-encoding").as_deref().map(str::trim) {
-            None | Some("" | "identity") => false,
-            Some("gzip" | "x-gzip") => true,
-            Some(other) => return Err(malformed(self.url, format!("the file is packed by {other:?}, unasked"))),
-        };
+        let gzip = is_gzip(self.url, headers)?;
         Ok(Note {
             url: self.url.to_string(),
             stamp: Stamp { validator: validator_of(headers), last_modified: text_of(headers, "last-modified") },
             strong: strong_validator(headers),
             gzip,
             total_bytes: response.content_length(),
+            sha256: digest::promised(headers, response.status() == StatusCode::OK),
         })
     }
 
@@ -183,6 +185,7 @@ impl<'a> Transfer<'a> {
             if self.len_bytes + chunk.len() as u64 > limit_bytes {
                 return Err(FetchError::TooLarge { host, limit_bytes });
             }
+            self.client.count(chunk.len());
             self.file.write_all(&chunk).await.map_err(|error| staging(&self.part, &error))?;
             self.len_bytes += chunk.len() as u64;
         }
@@ -198,10 +201,14 @@ impl<'a> Transfer<'a> {
     async fn unpacked(&self) -> Result<Arrived, FetchError> {
         let (part, whole) = (self.part.clone(), self.part.with_extension("whole"));
         let limit_bytes = self.client.options.body_limit_bytes;
-        let gzip = self.note.gzip;
-        let work = tokio::task::spawn_blocking(move || unpack(part, whole, gzip, limit_bytes));
+        let (gzip, promised) = (self.note.gzip, self.note.sha256);
+        let work = tokio::task::spawn_blocking(move || {
+            hold_against(&part, promised)?;
+            unpack(part, whole, gzip, limit_bytes)
+        });
         let path = match work.await.map_err(|_| FetchError::Cancelled)? {
             Ok(path) => path,
+            Err(Unpack::Other) => return Err(FetchError::Damaged { host: host_of(self.url) }),
             Err(Unpack::Cut) => return Err(FetchError::Truncated { host: host_of(self.url) }),
             Err(Unpack::TooLarge) => return Err(FetchError::TooLarge { host: host_of(self.url), limit_bytes }),
             Err(Unpack::Damaged(reason)) => {
@@ -272,9 +279,19 @@ fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
 
 enum Unpack {
     Cut,
+    /// It does not hash to what the server said.
+    Other,
     TooLarge,
     Damaged(String),
     Here(PathBuf, std::io::Error),
+}
+
+/// Holds what lies here against the digest that the server gave of it.
+fn hold_against(part: &Path, promised: Option<digest::Sha>) -> Result<(), Unpack> {
+    let Some(promised) = promised else { return Ok(()) };
+    let found =
+        File::open(part).and_then(digest::of_reader).map_err(|error| Unpack::Here(part.to_path_buf(), error))?;
+    if found == promised { Ok(()) } else { Err(Unpack::Other) }
 }
 
 /// Unpacks what is packed, be it for the way or by its owner; else the part itself is the whole.

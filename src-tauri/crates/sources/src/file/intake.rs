@@ -13,6 +13,7 @@ use model::{Feature, GeometryKind, Properties, ReadReport, Rejection};
 use std::path::Path;
 
 /// A row as its format gives it: raw coordinates, its own key if it brings one, properties in storage form.
+#[derive(Clone)]
 pub(crate) struct Row {
     pub(crate) number: u64,
     pub(crate) id: Option<String>,
@@ -22,6 +23,14 @@ pub(crate) struct Row {
     pub(crate) properties: Properties,
     /// Its size in the file, to bound what is held back.
     pub(crate) bytes: usize,
+}
+
+impl Row {
+    /// As a GeoJSON feature.
+    pub(crate) fn into_text(self) -> String {
+        let id = self.id.or(self.key).unwrap_or_default();
+        crate::geojson::feature_text(&Feature { id, geometry: self.geometry, properties: self.properties })
+    }
 }
 
 /// What a file says about its system.

@@ -14,7 +14,7 @@ mod write;
 
 pub(crate) use feature::{Parsed, parse};
 pub(crate) use write::GeoJsonWriter;
-pub use write::{geometry_json, write_geometry};
+pub use write::{feature_text, geometry_json, write_geometry};
 
 use crate::file::{Continue, FileCrs, Gate, ReadError, ReadOptions, Rows, rejection};
 use pipeline::Feeder;

@@ -74,6 +74,14 @@ pub fn geometry_json(shape: &Geometry<f64>) -> serde_json::Value {
     geometry(&mut bytes, shape).ok().and_then(|()| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 
+/// A feature as GeoJSON text, coordinates to the last digit.
+pub fn feature_text(feature: &Feature) -> String {
+    let mut out = Vec::new();
+    // Writing to memory does not fail.
+    let _ = write_feature(&mut out, feature);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// Appends a geometry as GeoJSON text, coordinates to the last digit.
 pub fn write_geometry(out: &mut Vec<u8>, shape: &Geometry<f64>) {
     // Writing to memory does not fail.

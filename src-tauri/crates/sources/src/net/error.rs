@@ -2,7 +2,10 @@
 
 use std::error::Error;
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
+
+use super::guard::Forbidden;
 
 /// Whether a status is one of those that mend themselves.
 fn passes(status: u16) -> bool {
@@ -19,6 +22,9 @@ pub enum FetchError {
     Refused { host: String },
     #[error("{host} is not a known name")]
     Dns { host: String },
+    /// Where the host's name leads, or the address itself, is never contacted.
+    #[error("{host} stands for {address}, which is never contacted: {reason}")]
+    ForbiddenAddress { host: String, address: IpAddr, reason: String },
     #[error("there is no way to {host}: {reason}")]
     Unreachable { host: String, reason: String },
     #[error("no secure connection to {host}: {reason}")]
@@ -35,6 +41,9 @@ pub enum FetchError {
     Status { host: String, status: u16, retry_after_secs: Option<u64> },
     #[error("{url}: {what}")]
     Malformed { url: String, what: String },
+    /// It does not hash to what the server says it must, or its packing is broken.
+    #[error("the answer of {host} was damaged on the way")]
+    Damaged { host: String },
     #[error("the answer of {host} is larger than {limit_bytes} bytes")]
     TooLarge { host: String, limit_bytes: u64 },
     /// An open event stream on which not even heartbeats come.
@@ -79,11 +88,13 @@ impl FetchError {
             Self::BadAddress { .. } => "bad_address",
             Self::Refused { .. } => "refused",
             Self::Dns { .. } => "dns",
+            Self::ForbiddenAddress { .. } => "forbidden_address",
             Self::Unreachable { .. } => "unreachable",
             Self::Tls { .. } => "tls",
             Self::Timeout { .. } => "timeout",
             Self::Reset { .. } => "reset",
             Self::Truncated { .. } => "truncated",
+            Self::Damaged { .. } => "damaged",
             Self::Status { .. } => "status",
             Self::Malformed { .. } => "malformed",
             Self::TooLarge { .. } => "too_large",
@@ -102,7 +113,8 @@ impl FetchError {
     pub fn retryable(&self) -> bool {
         match self {
             Self::BadAddress { .. } | Self::TooLarge { .. } | Self::Malformed { .. } | Self::Cancelled => false,
-            Self::NoCollection { .. } | Self::Unrecognised { .. } => false,
+            // Names are mended by people.
+            Self::NoCollection { .. } | Self::Unrecognised { .. } | Self::ForbiddenAddress { .. } => false,
             // ArcGIS has the numbers of HTTP; the words of OGC do not tell what passes.
             Self::Service { code, .. } => code.parse().is_ok_and(passes),
             // Certificates are mended by people, but also by clocks that are set right.
@@ -114,6 +126,7 @@ impl FetchError {
             | Self::Timeout { .. }
             | Self::Reset { .. }
             | Self::Truncated { .. }
+            | Self::Damaged { .. }
             | Self::Silent { .. }
             | Self::Ended { .. }
             | Self::Staging { .. }
@@ -126,6 +139,7 @@ impl FetchError {
         match self {
             Self::Timeout { answered, .. } | Self::Reset { answered, .. } => *answered,
             Self::Truncated { .. }
+            | Self::Damaged { .. }
             | Self::Status { .. }
             | Self::Malformed { .. }
             | Self::TooLarge { .. }
@@ -139,6 +153,7 @@ impl FetchError {
             Self::BadAddress { .. }
             | Self::Refused { .. }
             | Self::Dns { .. }
+            | Self::ForbiddenAddress { .. }
             | Self::Unreachable { .. }
             | Self::Tls { .. }
             | Self::Cancelled => false,
@@ -159,6 +174,10 @@ impl FetchError {
         let mut said = String::new();
         let mut source: Option<&(dyn Error + 'static)> = Some(error);
         while let Some(inner) = source {
+            if let Some(Forbidden { host, address, reason }) = inner.downcast_ref::<Forbidden>() {
+                let (host, address, reason) = (host.clone(), *address, (*reason).to_owned());
+                return Self::ForbiddenAddress { host, address, reason };
+            }
             if let Some(io) = inner.downcast_ref::<io::Error>() {
                 use io::ErrorKind as K;
                 match io.kind() {

@@ -1,18 +1,24 @@
 //! The only way out to the network: timeouts, limits, and errors that say what happened.
 
 mod backoff;
+pub(crate) mod digest;
 mod error;
+pub(crate) mod guard;
 
 pub use backoff::Backoff;
 pub use error::FetchError;
+pub use guard::{Resolver, Resolving, SystemResolver};
 
 use reqwest::header::{
-    ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    LAST_MODIFIED, RETRY_AFTER,
 };
 use reqwest::{Response, StatusCode};
+use std::io::Read;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use url::{Host, Url};
+use url::Url;
 
 /// Bounds of every request.
 #[derive(Clone, Debug)]
@@ -28,6 +34,8 @@ pub struct ClientOptions {
     pub body_limit_bytes: u64,
     /// Largest collection: all its pages together.
     pub collection_limit_bytes: u64,
+    /// Tells what names stand for; what may be contacted of that is decided here.
+    pub resolver: Arc<dyn Resolver>,
 }
 
 impl Default for ClientOptions {
@@ -39,6 +47,7 @@ impl Default for ClientOptions {
             answer_timeout: Duration::from_secs(300),
             body_limit_bytes: 256 << 20,
             collection_limit_bytes: 512 << 20,
+            resolver: Arc::new(SystemResolver),
         }
     }
 }
@@ -49,6 +58,8 @@ impl Default for ClientOptions {
 pub struct Client {
     made: Arc<Made>,
     pub(crate) options: ClientOptions,
+    /// Bytes of bodies, as they came.
+    bytes: Arc<AtomicU64>,
 }
 
 type MadeOnce = OnceLock<Result<reqwest::Client, String>>;
@@ -89,7 +100,21 @@ impl Default for Client {
 
 impl Client {
     pub fn with(options: ClientOptions) -> Self {
-        Self { made: Arc::default(), options }
+        Self { made: Arc::default(), options, bytes: Arc::default() }
+    }
+
+    /// The same client, counting from nothing.
+    pub fn counting(&self) -> Self {
+        Self { bytes: Arc::default(), ..self.clone() }
+    }
+
+    /// Bytes of the answers' bodies so far, packed as they came.
+    pub fn counted_bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// # Errors
@@ -101,6 +126,7 @@ impl Client {
                 .connect_timeout(self.options.connect_timeout)
                 .read_timeout(self.options.idle_timeout)
                 .redirect(stay_on_the_server())
+                .dns_resolver(Arc::new(guard::Guarded(self.options.resolver.clone())))
                 .gzip(!route.packed);
             let builder = if route.loopback { builder.no_proxy() } else { builder };
             builder.build().map_err(|error| error.to_string())
@@ -128,7 +154,8 @@ impl Client {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(FetchError::BadAddress { url: url.to_string(), reason: "it is neither http nor https".into() });
         }
-        let mut request = self.client_for(url, Route { loopback: is_loopback(url), packed })?.get(url.clone());
+        guard::check_literal(url)?;
+        let mut request = self.client_for(url, Route { loopback: guard::says_loopback(url), packed })?.get(url.clone());
         for (name, value) in headers {
             request = request.header(name, value);
         }
@@ -160,9 +187,10 @@ impl Client {
     }
 
     async fn get_whole(&self, url: &Url, accept: &str, validator: Option<&str>) -> Result<Answer, FetchError> {
-        let mut headers = vec![(ACCEPT, accept.to_owned())];
+        // Packed as it comes: so it is what the server's digest is of.
+        let mut headers = vec![(ACCEPT, accept.to_owned()), (ACCEPT_ENCODING, "gzip".to_owned())];
         headers.extend(validator.map(condition));
-        let mut response = self.open(url, &headers).await?;
+        let mut response = self.open_packed(url, &headers).await?;
         if response.status() == StatusCode::NOT_MODIFIED {
             return Ok(Answer::NotModified);
         }
@@ -174,13 +202,22 @@ impl Client {
             content_type: text(CONTENT_TYPE.as_str()).unwrap_or_default(),
             content_crs: text("content-crs"),
         };
+        let gzip = is_gzip(url, response.headers())?;
+        let promised = digest::promised(response.headers(), response.status() == StatusCode::OK);
         let host = host_of(url);
         let limit_bytes = self.options.body_limit_bytes;
         while let Some(chunk) = response.chunk().await.map_err(|error| self.explain(&error, &host, true))? {
             if (body.bytes.len() + chunk.len()) as u64 > limit_bytes {
                 return Err(FetchError::TooLarge { host, limit_bytes });
             }
+            self.count(chunk.len());
             body.bytes.extend_from_slice(&chunk);
+        }
+        if gzip || promised.is_some() {
+            let bytes = std::mem::take(&mut body.bytes);
+            // A large body is work for a blocking thread.
+            let opening = tokio::task::spawn_blocking(move || opened(bytes, gzip, promised, host, limit_bytes));
+            body.bytes = opening.await.map_err(|_| FetchError::Cancelled)??;
         }
         Ok(Answer::Body(body))
     }
@@ -188,6 +225,41 @@ impl Client {
     pub(crate) fn explain(&self, error: &reqwest::Error, host: &str, answered: bool) -> FetchError {
         let waited = if error.is_connect() { self.options.connect_timeout } else { self.options.idle_timeout };
         FetchError::from_reqwest(error, host, waited.as_secs(), answered)
+    }
+}
+
+/// Whether a body comes packed; in a way that was not asked for, it is an error.
+pub(crate) fn is_gzip(url: &Url, headers: &HeaderMap) -> Result<bool, FetchError> {
+    match text_of(headers, "content-encoding").as_deref().map(str::trim) {
+        None | Some("" | "identity") => Ok(false),
+        Some("gzip" | "x-gzip") => Ok(true),
+        Some(other) => {
+            Err(FetchError::Malformed { url: url.to_string(), what: format!("it is packed by {other:?}, unasked") })
+        }
+    }
+}
+
+/// A body held against its digest, and unpacked within the limit.
+fn opened(
+    bytes: Vec<u8>,
+    gzip: bool,
+    promised: Option<digest::Sha>,
+    host: String,
+    limit_bytes: u64,
+) -> Result<Vec<u8>, FetchError> {
+    if promised.is_some_and(|promised| promised != digest::of(&bytes)) {
+        return Err(FetchError::Damaged { host });
+    }
+    if !gzip {
+        return Ok(bytes);
+    }
+    let mut out = Vec::with_capacity(bytes.len().saturating_mul(4));
+    let mut from = flate2::read::MultiGzDecoder::new(bytes.as_slice()).take(limit_bytes.saturating_add(1));
+    match from.read_to_end(&mut out) {
+        Ok(_) if out.len() as u64 > limit_bytes => Err(FetchError::TooLarge { host, limit_bytes }),
+        Ok(_) => Ok(out),
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(FetchError::Truncated { host }),
+        Err(_) => Err(FetchError::Damaged { host }),
     }
 }
 
@@ -255,15 +327,6 @@ pub(crate) fn condition(validator: &str) -> (HeaderName, String) {
 pub(crate) fn host_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost") || name.ends_with(".localhost"),
-        None => false,
-    }
 }
 
 /// An address with segments added to its path.

@@ -73,7 +73,7 @@ impl Reading<'_> {
             if let Ok(Parsed { id: Some(id), .. }) = &mut parsed {
                 *id = self.own_id(id);
             }
-            pages.add(self.url, parsed)?;
+            pages.add_text(self.url, parsed, raw.get())?;
         }
         let matched = [page.number_matched, page.total_features].into_iter().flatten().find_map(|n| n.as_u64());
         Ok(Count { here: page.features.len(), matched })

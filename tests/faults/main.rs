@@ -1,0 +1,199 @@
+//! Lines that cut, slow and corrupt what the desk fetches, again and again, and nothing is lost: after every fault a
+//! layer is the old one or the new one, whole, and what the desk says of it is true.
+//!
+//! Between the desk and real servers stands a proxy of our own. `TOANCANH_FULL` makes it 200 faults instead of 20;
+//! `TOANCANH_FOREIGN` names the folder with the servers that others wrote.
+//!
+//! One thing nobody can see: a byte that changes inside a value, over plain HTTP, when the server gives no digest and
+//! packs nothing. Such faults are made too; where a digest or a packing is there they must be found, elsewhere they are
+//! counted apart, and the next sync must bring the right value.
+
+#![allow(clippy::unwrap_used)]
+
+mod backends;
+#[path = "../../src-tauri/crates/sources/tests/foreign/process.rs"]
+mod process;
+mod proxy;
+
+use backends::{Backend, backends};
+use desk::{ClientOptions, Desk, ExportOptions, LayerId, Options};
+use model::Freshness;
+use proxy::{Fault, Proxy};
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// The next of a row of numbers that is the same on every run.
+pub struct Random(u64);
+
+impl Random {
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % bound.max(1)
+    }
+}
+
+/// Both states of the data, by what they add to the names of the communes.
+const VERSIONS: [&str; 2] = [" mot", " hai"];
+
+/// The communes in one of the versions; the second lacks one.
+fn version_of(nth: usize) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../maps/tay-ninh/data/communes.geojson");
+    let mut all: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let features = all["features"].as_array_mut().unwrap();
+    features.truncate(96 - nth);
+    for feature in features.iter_mut() {
+        let name = format!("{}{}", feature["properties"]["name"].as_str().unwrap(), VERSIONS[nth]);
+        feature["properties"]["name"] = name.into();
+    }
+    all.to_string()
+}
+
+/// A desk whose communes come from one backend through one proxy.
+struct Journey {
+    backend: Backend,
+    proxy: Proxy,
+    desk: Arc<Desk>,
+    home: tempfile::TempDir,
+    /// What the layer is in each version, as the desk writes it out.
+    texts: [Vec<u8>; 2],
+    held: usize,
+    /// Requests of one sync.
+    requests: usize,
+}
+
+impl Journey {
+    async fn begin(backend: Backend, proxy: Proxy) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let profile = tempfile::tempdir().unwrap();
+        std::fs::create_dir(profile.path().join("data")).unwrap();
+        std::fs::write(profile.path().join("profile.toml"), backend.profile(proxy.port)).unwrap();
+        std::fs::write(profile.path().join("data/communes.geojson"), version_of(0)).unwrap();
+        let network = ClientOptions {
+            idle_timeout: Duration::from_millis(1_500),
+            answer_timeout: Duration::from_secs(6),
+            ..ClientOptions::default()
+        };
+        let options = Options { profile: Some(profile.path().into()), network, ..Options::at(home.path()) };
+        let (desk, notices) = Desk::open(options).unwrap();
+        assert!(notices.is_empty(), "{notices:?}");
+        let mut journey = Self { backend, proxy, desk, home, texts: Default::default(), held: 1, requests: 1 };
+        for version in [1, 0] {
+            journey.serve(version);
+            journey.clean().await;
+            journey.requests = journey.proxy.seen();
+            journey.texts[version] = journey.text();
+            let said = String::from_utf8_lossy(&journey.texts[version]).matches(VERSIONS[version]).count();
+            assert_eq!(said, 96 - version, "{}", journey.backend.name);
+            journey.held = version;
+        }
+        journey
+    }
+
+    fn serve(&mut self, version: usize) {
+        self.backend.serve(version, &version_of(version));
+        self.proxy.lead_to(self.backend.target(version));
+    }
+
+    fn text(&self) -> Vec<u8> {
+        let file = self.home.path().join("out.geojson");
+        self.desk.export(&LayerId::new("communes").unwrap(), &file, &ExportOptions::default()).unwrap();
+        std::fs::read(file).unwrap()
+    }
+
+    /// A sync without a fault; a machine with too much to do may be late.
+    async fn clean(&self) {
+        for attempt in 0..5 {
+            self.proxy.behave();
+            match self.desk.sync_once(Some("communes")).await {
+                Ok(_) => return,
+                Err(failure) if failure.code == "timeout" && attempt < 4 => {}
+                Err(failure) => panic!("{}: {failure:?}", self.backend.name),
+            }
+        }
+    }
+
+    fn freshness(&self) -> Freshness {
+        self.desk.sources_info().sources[0].freshness
+    }
+
+    /// One sync with a fault in it, and one without. True when a changed byte was taken for data.
+    async fn suffer(&mut self, fault: Fault, random: &mut Random) -> bool {
+        let (old, new) = (self.held, 1 - self.held);
+        self.serve(new);
+        let what = format!("{}: {fault:?}", self.backend.name);
+        self.proxy.misbehave(fault, random.below(self.requests), random.below(1 << 30) as u64, VERSIONS[new]);
+        let outcome = self.desk.sync_once(Some("communes")).await;
+        let now = self.text();
+        let mut deceived = false;
+        match &outcome {
+            Ok(_) if now == self.texts[new] => assert_eq!(self.freshness(), Freshness::Fresh, "{what}"),
+            Ok(_) => {
+                let differ = now.iter().zip(&self.texts[new]).filter(|(now, right)| now != right).count();
+                let same_size = now.len() == self.texts[new].len();
+                assert!(!self.backend.guarded && fault == Fault::Letter, "{what}: wrong content was taken in");
+                assert!(same_size && differ == 1, "{what}: {differ} bytes differ");
+                deceived = true;
+            }
+            Err(failure) => {
+                assert!(now == self.texts[old], "{what}: {failure:?}, and the layer is not as it was");
+                assert_ne!(self.freshness(), Freshness::Fresh, "{what}: {failure:?}");
+                assert!(!failure.message.starts_with("error."), "no sentence for {}", failure.code);
+            }
+        }
+        let faults: Vec<_> = self.desk.check().unwrap().into_iter().filter(|found| found.subject == "cache").collect();
+        assert!(faults.iter().all(|found| found.ok), "{what}: {faults:?}");
+        if deceived {
+            // The server may say that nothing changed since; the next change brings all.
+            self.serve(old);
+            self.held = old;
+        } else {
+            self.held = new;
+        }
+        self.clean().await;
+        assert!(self.text() == self.texts[self.held], "{what}: what came afterwards is not what is there");
+        assert_eq!(self.freshness(), Freshness::Fresh, "{what}");
+        deceived
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn faults_on_the_line_lose_nothing() {
+    let panics = Arc::new(AtomicUsize::new(0));
+    let (counted, before) = (panics.clone(), std::panic::take_hook());
+    std::panic::set_hook(Box::new(move |info| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        before(info);
+    }));
+    let rounds = if std::env::var_os("TOANCANH_FULL").is_some() { 200 } else { 20 };
+    let mut journeys = Vec::new();
+    for (backend, proxy) in backends().await {
+        journeys.push(Journey::begin(backend, proxy).await);
+    }
+    let started = Instant::now();
+    let mut random = Random(80);
+    let (mut found, mut deceived) = (0, 0);
+    for round in 0..rounds {
+        let among = journeys.len();
+        let journey = &mut journeys[round % among];
+        // Every backend meets every fault.
+        let fault = Fault::ALL[(round / among + round % among * 3) % Fault::ALL.len()];
+        match journey.suffer(fault, &mut random).await {
+            true => deceived += 1,
+            false => found += 1,
+        }
+    }
+    let names: Vec<&str> = journeys.iter().map(|journey| journey.backend.name).collect();
+    let runs: usize = journeys.iter().map(|journey| journey.desk.runs("communes").unwrap().len()).sum();
+    let _ = writeln!(
+        std::io::stderr(),
+        "{rounds} faults on the way to {} in {:.1} s: {found} cost nothing; {deceived} changed letters that nobody can \
+         see, mended by the next change; {runs} runs in the logs",
+        names.join(", "),
+        started.elapsed().as_secs_f64()
+    );
+    assert!(runs >= 2 * rounds, "{runs} runs");
+    assert_eq!(panics.load(Ordering::Relaxed), 0);
+}
