@@ -45,5 +45,10 @@ pub(crate) fn write(language: Language, error: &WriteError) -> Failure {
 
 pub(crate) fn fetch(language: Language, url: &str, error: &FetchError) -> Failure {
     let detail = error.to_string();
-    failure(language, error.code(), [("url", url), ("detail", detail.as_str())])
+    match error {
+        FetchError::NoSecret { secret, detail } => {
+            failure(language, error.code(), [("url", url), ("secret", secret.as_str()), ("detail", detail.as_str())])
+        }
+        _ => failure(language, error.code(), [("url", url), ("detail", detail.as_str())]),
+    }
 }

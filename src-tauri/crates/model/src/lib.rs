@@ -15,6 +15,7 @@
 //! assert_eq!(freshness_of(measured, stale_after, LinkState::Up, now), Freshness::Fresh);
 //! ```
 
+mod credentials;
 mod feature;
 mod freshness;
 mod geometry;
@@ -28,6 +29,7 @@ mod role;
 mod schema;
 mod text;
 
+pub use credentials::{holds_login, is_secret_name};
 pub use feature::{Feature, FeatureId, Provenance, Value};
 pub use freshness::{Freshness, LinkState, Span, SpanError, freshness_of, stale_after, worst};
 pub use geometry::{BBox, GeometryError, from_gpkg_blob, from_wkb, geometry_bbox, to_gpkg_blob, to_wkb, visit_coords};

@@ -174,6 +174,11 @@ impl Profile {
         once("group", self.groups.iter().map(|group| group.id.as_str()))?;
         once("source", self.sources.iter().map(|source| source.id.as_str()))?;
         once("layer", self.layers.iter().map(|layer| layer.id.as_str()))?;
+        for source in &self.sources {
+            if let Some((field, problem)) = source.credentials_fault() {
+                return Err(ProfileError::Invalid { field: format!("sources.{}.{field}", source.id), problem });
+            }
+        }
         let mut folders = self.sources.iter().filter(|source| source.protocol == Protocol::StationFolder);
         if let Some(source) = folders.find(|source| !source.url.starts_with("file:///")) {
             return Err(ProfileError::Invalid {
@@ -191,6 +196,12 @@ impl Profile {
                 if let Some(source) = source.as_ref().filter(|id| self.source(id).is_none()) {
                     return Err(unknown(field, source));
                 }
+            }
+            if layer.still.as_deref().is_some_and(crate::holds_login) {
+                return Err(ProfileError::Invalid {
+                    field: format!("layers.{}.still", layer.id),
+                    problem: "the address carries a user or a password; leave them out".into(),
+                });
             }
             if !(0.0..=1.0).contains(&layer.opacity) {
                 return Err(ProfileError::Invalid {
@@ -249,6 +260,37 @@ mod tests {
         let profile = Profile::from_toml(SMALL).unwrap();
         assert_eq!(profile.layers[0].opacity, 1.0);
         assert_eq!(profile.layer("communes").unwrap().group, "base");
+    }
+
+    #[test]
+    fn credentials_are_named_and_never_written_down() {
+        let with = |lines: &str| {
+            let source =
+                "[[sources]]\nid = \"s\"\nprotocol = \"file\"\ntitle = { vi = \"a\", en = \"b\" }\nevery = \"1h\"";
+            Profile::from_toml(&format!("{SMALL}\n{source}\n{lines}"))
+        };
+        let url = "url = \"https://h/x\"";
+        let good = [
+            r#"{ kind = "basic", user = "tay-ninh", secret = "so-y-te" }"#,
+            r#"{ kind = "api-key", header = "X-Api-Key", secret = "key" }"#,
+            r#"{ kind = "bearer", secret = "token" }"#,
+            r#"{ kind = "client-credentials", token_url = "https://h/token", client_id = "a", secret = "s" }"#,
+        ];
+        for credentials in good {
+            assert!(with(&format!("{url}\ncredentials = {credentials}")).is_ok(), "{credentials}");
+        }
+        let bad = [
+            ("url = \"https://me:s3cret@h/x\"".to_owned(), "sources.s.url"),
+            (format!("{url}\nevents = \"https://s3cret@h/x\""), "sources.s.events"),
+            (format!("{url}\ncredentials = {}", good[2].replace("token", "S3cret!")), "credentials.secret"),
+            (format!("{url}\ncredentials = {}", good[1].replace("X-Api-Key", "X Key")), "credentials.header"),
+            (format!("{url}\ncredentials = {}", good[3].replace("https://h", "https://a:s3cret@h")), "token_url"),
+            (format!("{url}\ncredentials = {}", good[3].replace("https:", "ftp:")), "credentials.token_url"),
+        ];
+        for (lines, field) in bad {
+            let error = with(&lines).unwrap_err().to_string();
+            assert!(error.contains(field) && !error.to_lowercase().contains("s3cret"), "{error}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Features, whatever protocol brings them: fetched by period, replaced whole, left alone where a person imported better ones.
 
+use super::login::Held;
 use super::seed_of;
 use crate::Desk;
 use crate::api::{Event, Failure};
@@ -147,12 +148,13 @@ async fn fetch_layer(desk: &Arc<Desk>, source: &SourceSpec, root: &Url, spec: &L
     // A tag belongs to what this source delivered; content of the profile is compared once.
     let held = desk.layers().get(&spec.id).and_then(|layer| layer.stored.as_ref()?.etag.clone());
     let staging = desk.home().staging_dir();
+    let credentials = desk.held(source).await?;
     let wanted = Wanted {
         root,
         layer: spec.id.as_str(),
         collection: spec.collection.as_deref(),
         id_field: spec.id_field.as_deref(),
-        login: None,
+        login: credentials.as_ref().map(Held::login),
         validator: held.as_deref(),
         province: desk.profile().bbox.into(),
         now,

@@ -5,6 +5,7 @@ mod features;
 mod filling;
 mod folder;
 mod links;
+mod login;
 mod stations;
 
 pub(crate) use links::Links;
@@ -300,6 +301,9 @@ fn answered(error: &FetchError) -> bool {
 fn note(desk: &Desk, source: &SourceSpec, error: &FetchError, wait: Option<Duration>) {
     let now = desk.now();
     let next = wait.and_then(|wait| after(now, wait));
+    if matches!(error, FetchError::NoSecret { .. }) {
+        return desk.links().not_asked(&source.id, &error.to_string(), next);
+    }
     desk.links().failed(&source.id, &error.to_string(), answered(error), now, next);
 }
 

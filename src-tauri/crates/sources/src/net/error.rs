@@ -55,6 +55,9 @@ pub enum FetchError {
     /// The data changed between two pages.
     #[error("{url}: the data changed while it was being read")]
     Changed { url: String },
+    /// The source wants credentials whose secret this machine does not have. Nothing was asked.
+    #[error("the secret {secret:?} is missing: {detail}")]
+    NoSecret { secret: String, detail: String },
     #[error("cancelled")]
     Cancelled,
 }
@@ -90,6 +93,7 @@ impl FetchError {
             Self::NoCollection { .. } => "no_collection",
             Self::Staging { .. } => "staging",
             Self::Changed { .. } => "changed",
+            Self::NoSecret { .. } => "no_secret",
             Self::Cancelled => "cancelled",
         }
     }
@@ -98,7 +102,7 @@ impl FetchError {
     pub fn retryable(&self) -> bool {
         match self {
             Self::BadAddress { .. } | Self::TooLarge { .. } | Self::Malformed { .. } | Self::Cancelled => false,
-            Self::NoCollection { .. } => false,
+            Self::NoCollection { .. } | Self::NoSecret { .. } => false,
             // ArcGIS has the numbers of HTTP; the words of OGC do not tell what passes.
             Self::Service { code, .. } => code.parse().is_ok_and(passes),
             // Certificates are mended by people, but also by clocks that are set right.
@@ -136,6 +140,7 @@ impl FetchError {
             | Self::Dns { .. }
             | Self::Unreachable { .. }
             | Self::Tls { .. }
+            | Self::NoSecret { .. }
             | Self::Cancelled => false,
         }
     }
