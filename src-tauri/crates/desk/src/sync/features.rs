@@ -160,7 +160,12 @@ async fn fetch_layer(desk: &Arc<Desk>, source: &SourceSpec, root: &Url, spec: &L
         now,
         staging: &staging,
     };
-    let Fetched::Features(fetched) = service.fetch(&desk.client, wanted, &mut |_, _| ()).await? else {
+    let answer = service.fetch(&desk.client, wanted, &mut |_, _| ()).await;
+    let answer = answer.map_err(|error| match &credentials {
+        Some(held) => held.hide(error),
+        None => error,
+    });
+    let Fetched::Features(fetched) = answer? else {
         return Ok(false);
     };
     let now = desk.now();

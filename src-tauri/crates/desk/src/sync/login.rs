@@ -3,7 +3,7 @@
 use crate::Desk;
 use crate::secrets::Secrets;
 use model::{Credentials, SourceSpec};
-use sources::{FetchError, Login, Secret};
+use sources::{Client, FetchError, Login, Secret, Url};
 
 /// Credentials with their secret.
 pub(crate) struct Held {
@@ -15,9 +15,23 @@ impl Held {
     pub(crate) fn login(&self) -> Login<'_> {
         Login { credentials: &self.credentials, secret: &self.secret }
     }
+
+    /// An error in which the source may have repeated the secret.
+    pub(crate) fn hide(&self, error: FetchError) -> FetchError {
+        error.hiding(&self.secret)
+    }
 }
 
 impl Desk {
+    /// A client that shows the source its credentials.
+    ///
+    /// # Errors
+    /// [`FetchError::NoSecret`], [`FetchError::BadAddress`].
+    pub(crate) async fn client_for(&self, source: &SourceSpec, root: &Url) -> Result<Client, FetchError> {
+        let held = self.held(source).await?;
+        self.client.showing(root, held.as_ref().map(Held::login))
+    }
+
     /// What the source is to be shown; `None` for one that answers everybody. Looked up anew each time, so that a secret
     /// that was just set counts.
     ///

@@ -73,10 +73,11 @@ pub(super) fn layers_of(desk: &Desk, source: &SourceSpec) -> Vec<Arc<Layer>> {
 /// The newest value of every parameter of every station; the number taken in.
 async fn catch_up(desk: &Arc<Desk>, source: &SourceSpec) -> Result<u64, FetchError> {
     let Some(root) = desk.links().url(&source.id) else { return Ok(0) };
+    let client = desk.client_for(source, &root).await?;
     let mut count = 0;
     let mut first: Option<FetchError> = None;
     for layer in layers_of(desk, source) {
-        match sensorthings::latest(&desk.client, &root, Some(&layer.spec.id)).await {
+        match sensorthings::latest(&client, &root, Some(&layer.spec.id)).await {
             Ok(readings) => {
                 desk.links().answered(&source.id, desk.now());
                 count += u64::try_from(readings.observations.len()).unwrap_or(0);
@@ -109,7 +110,16 @@ async fn listen(
 ) -> (FetchError, bool) {
     let waiting: Arc<Mutex<Vec<Observation>>> = Arc::default();
     let heard = AtomicBool::new(false);
-    let listening = sources::events::listen(&desk.client, url, last, |event| {
+    // The stream of another server is shown nothing.
+    let client = match desk.links().url(&source.id) {
+        Some(root) => desk.client_for(source, &root).await,
+        None => Ok(desk.client.clone()),
+    };
+    let client = match client {
+        Ok(client) => client,
+        Err(error) => return (error, false),
+    };
+    let listening = sources::events::listen(&client, url, last, |event| {
         let now = desk.now();
         heard.store(true, Ordering::Relaxed);
         desk.links().answered(&source.id, now);

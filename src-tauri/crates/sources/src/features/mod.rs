@@ -61,6 +61,11 @@ impl Secret {
     pub fn reveal(&self) -> &str {
         &self.0
     }
+
+    /// A text without the secret.
+    pub fn hidden(&self, text: &str) -> String {
+        if self.0.is_empty() { text.to_owned() } else { text.replace(&self.0, "…") }
+    }
 }
 
 impl fmt::Debug for Secret {
@@ -70,6 +75,11 @@ impl fmt::Debug for Secret {
 }
 
 impl Wanted<'_> {
+    /// The client that shows the source what it wants to see.
+    pub(crate) fn client(&self, client: &Client) -> Result<Client, FetchError> {
+        client.showing(self.root, self.login)
+    }
+
     fn name(&self) -> &str {
         self.collection.unwrap_or(self.layer)
     }

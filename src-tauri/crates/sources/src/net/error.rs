@@ -1,5 +1,6 @@
 //! What can go wrong on the way to a data centre.
 
+use crate::features::Secret;
 use std::error::Error;
 use std::io;
 use std::path::PathBuf;
@@ -55,6 +56,9 @@ pub enum FetchError {
     /// The data changed between two pages.
     #[error("{url}: the data changed while it was being read")]
     Changed { url: String },
+    /// The token endpoint refuses, with an error code of OAuth 2.0 (RFC 6749, section 5.2).
+    #[error("{host} gives no token: {reason} ({code})")]
+    TokenRefused { host: String, code: String, reason: String },
     /// The source wants credentials whose secret this machine does not have. Nothing was asked.
     #[error("the secret {secret:?} is missing: {detail}")]
     NoSecret { secret: String, detail: String },
@@ -93,6 +97,7 @@ impl FetchError {
             Self::NoCollection { .. } => "no_collection",
             Self::Staging { .. } => "staging",
             Self::Changed { .. } => "changed",
+            Self::TokenRefused { .. } => "token_refused",
             Self::NoSecret { .. } => "no_secret",
             Self::Cancelled => "cancelled",
         }
@@ -103,6 +108,7 @@ impl FetchError {
         match self {
             Self::BadAddress { .. } | Self::TooLarge { .. } | Self::Malformed { .. } | Self::Cancelled => false,
             Self::NoCollection { .. } | Self::NoSecret { .. } => false,
+            Self::TokenRefused { code, .. } => code == "temporarily_unavailable" || code == "server_error",
             // ArcGIS has the numbers of HTTP; the words of OGC do not tell what passes.
             Self::Service { code, .. } => code.parse().is_ok_and(passes),
             // Certificates are mended by people, but also by clocks that are set right.
@@ -132,6 +138,7 @@ impl FetchError {
             | Self::Silent { .. }
             | Self::Ended { .. }
             | Self::Service { .. }
+            | Self::TokenRefused { .. }
             | Self::NoCollection { .. }
             | Self::Staging { .. }
             | Self::Changed { .. } => true,
@@ -142,6 +149,20 @@ impl FetchError {
             | Self::Tls { .. }
             | Self::NoSecret { .. }
             | Self::Cancelled => false,
+        }
+    }
+
+    /// The same without the secret, which a server may have repeated in its own words.
+    #[must_use]
+    pub fn hiding(self, secret: &Secret) -> Self {
+        match self {
+            Self::Malformed { url, what } => Self::Malformed { url, what: secret.hidden(&what) },
+            Self::Service { host, code, reason } => Self::Service { host, code, reason: secret.hidden(&reason) },
+            Self::NoCollection { host, collection, offers } => {
+                let offers = offers.iter().map(|offer| secret.hidden(offer)).collect();
+                Self::NoCollection { host, collection, offers }
+            }
+            other => other,
         }
     }
 

@@ -1,13 +1,17 @@
 //! The only way out to the network: timeouts, limits, and errors that say what happened.
 
+mod access;
 mod backoff;
 mod error;
 
 pub use backoff::Backoff;
 pub use error::FetchError;
 
+use crate::features::Login;
+use access::{Access, Tokens};
 use reqwest::header::{
-    ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER,
+    ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
+    RETRY_AFTER,
 };
 use reqwest::{Response, StatusCode};
 use std::sync::{Arc, OnceLock};
@@ -48,6 +52,8 @@ impl Default for ClientOptions {
 #[derive(Clone, Debug)]
 pub struct Client {
     made: Arc<Made>,
+    tokens: Arc<Tokens>,
+    access: Option<Arc<Access>>,
     pub(crate) options: ClientOptions,
 }
 
@@ -89,7 +95,18 @@ impl Default for Client {
 
 impl Client {
     pub fn with(options: ClientOptions) -> Self {
-        Self { made: Arc::default(), options }
+        Self { made: Arc::default(), tokens: Arc::default(), access: None, options }
+    }
+
+    /// The same client, which shows the server of `root` these credentials, and no other server. Tokens are shared with
+    /// the client it was made from.
+    ///
+    /// # Errors
+    /// [`FetchError::NoSecret`] for a secret that no header can carry, [`FetchError::BadAddress`] for a token endpoint
+    /// without an address.
+    pub fn showing(&self, root: &Url, login: Option<Login<'_>>) -> Result<Self, FetchError> {
+        let access = login.map(|login| Access::of(root, &login).map(Arc::new)).transpose()?;
+        Ok(Self { access, ..self.clone() })
     }
 
     /// # Errors
@@ -125,11 +142,36 @@ impl Client {
     }
 
     async fn send(&self, url: &Url, headers: &[(HeaderName, String)], packed: bool) -> Result<Response, FetchError> {
+        let Some(access) = self.access.as_ref().filter(|access| access.covers(url)) else {
+            return self.send_showing(url, headers, packed, None).await;
+        };
+        let shown = access.header(self, None).await?;
+        let refused = shown.1.clone();
+        match self.send_showing(url, headers, packed, Some(shown)).await {
+            // A token may end before its time; a second one that is refused is no accident.
+            Err(FetchError::Status { status: 401, .. }) if access.renews() => {
+                let renewed = access.header(self, Some(&refused)).await?;
+                self.send_showing(url, headers, packed, Some(renewed)).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn send_showing(
+        &self,
+        url: &Url,
+        headers: &[(HeaderName, String)],
+        packed: bool,
+        shown: Option<(HeaderName, HeaderValue)>,
+    ) -> Result<Response, FetchError> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(FetchError::BadAddress { url: url.to_string(), reason: "it is neither http nor https".into() });
         }
         let mut request = self.client_for(url, Route { loopback: is_loopback(url), packed })?.get(url.clone());
         for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        if let Some((name, value)) = shown {
             request = request.header(name, value);
         }
         let host = host_of(url);
