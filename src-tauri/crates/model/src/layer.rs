@@ -1,4 +1,4 @@
-use crate::{GeometryKind, LayerKind, Role, Span};
+use crate::{GeometryKind, LayerKind, RestMapping, Role, Span};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -161,6 +161,9 @@ pub struct LayerSpec {
     /// The source's property that holds the key, where the features' own ids are none that last.
     #[serde(default)]
     pub id_field: Option<String>,
+    /// What stands where in the source's answers; sources of the protocol `rest`.
+    #[serde(default)]
+    pub rest: Option<RestMapping>,
     #[serde(default)]
     pub live_source: Option<String>,
     /// The agreed measuring interval of the live values.

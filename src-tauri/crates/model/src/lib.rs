@@ -25,6 +25,7 @@ mod observation;
 mod profile;
 mod properties;
 mod report;
+mod rest;
 mod role;
 mod schema;
 mod text;
@@ -39,6 +40,7 @@ pub use observation::{Observation, SensorStatus};
 pub use profile::{Credentials, CrsChoice, Group, Profile, ProfileError, Protocol, SourceSpec};
 pub use properties::{NamedRows, Names, Properties, Renaming};
 pub use report::{ReadReport, Rejection};
+pub use rest::{AxisOrder, Paging, ReadyMapping, RestMapping};
 pub use role::{Role, Session};
 pub use schema::{
     Checker, Code, CodeList, DataType, Finding, FindingCode, Schema, SchemaError, SchemaField, Suggestion, Tongue,

@@ -44,6 +44,8 @@ pub enum Protocol {
     Cap,
     /// Station files of Circular 10/2021/TT-BTNMT in a folder.
     StationFolder,
+    /// A JSON service, of which the layer's `rest` says what stands where.
+    Rest,
 }
 
 /// How a source is shown who asks. The secret itself never stands in a profile: `secret` is the name it is kept under.
@@ -197,6 +199,16 @@ impl Profile {
                     return Err(unknown(field, source));
                 }
             }
+            if let Some((field, problem)) = layer.rest.as_ref().and_then(crate::RestMapping::fault) {
+                return Err(ProfileError::Invalid { field: format!("layers.{}.rest.{field}", layer.id), problem });
+            }
+            let of_rest = layer.feature_source.as_ref().and_then(|id| self.source(id));
+            if layer.rest.is_none() && of_rest.is_some_and(|source| source.protocol == Protocol::Rest) {
+                return Err(ProfileError::Invalid {
+                    field: format!("layers.{}.rest", layer.id),
+                    problem: "its source speaks `rest`: write under [layers.rest] what stands where".into(),
+                });
+            }
             if layer.still.as_deref().is_some_and(crate::holds_login) {
                 return Err(ProfileError::Invalid {
                     field: format!("layers.{}.still", layer.id),
@@ -290,6 +302,26 @@ mod tests {
         for (lines, field) in bad {
             let error = with(&lines).unwrap_err().to_string();
             assert!(error.contains(field) && !error.to_lowercase().contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn layer_of_a_rest_source_says_what_stands_where() {
+        let source = "[[sources]]\nid = \"s\"\nprotocol = \"rest\"\ntitle = { vi = \"a\", en = \"b\" }\nurl = \"https://h/\"\nevery = \"1h\"";
+        let with = |mapping: &str| {
+            let layer = SMALL.replace("name_field = \"name\"", "name_field = \"name\"\nfeature_source = \"s\"");
+            Profile::from_toml(&format!("{layer}\n{mapping}\n{source}"))
+        };
+        let profile = with("[layers.rest]\nready = \"ngsi-ld\"").unwrap();
+        assert!(profile.layers[0].rest.is_some());
+        for (mapping, word) in [
+            ("", "layers.communes.rest"),
+            ("[layers.rest]\nitems = \"$.a\"", "layers.communes.rest.id"),
+            ("[layers.rest]\nitems = \"$.a[\"", "TOML parse error at line"),
+            ("[layers.rest]\nready = \"ngsi\"", "ngsi-ld"),
+        ] {
+            let error = with(mapping).unwrap_err().to_string();
+            assert!(error.contains(word), "{mapping}: {error}");
         }
     }
 

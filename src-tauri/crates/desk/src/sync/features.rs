@@ -154,6 +154,7 @@ async fn fetch_layer(desk: &Arc<Desk>, source: &SourceSpec, root: &Url, spec: &L
         layer: spec.id.as_str(),
         collection: spec.collection.as_deref(),
         id_field: spec.id_field.as_deref(),
+        mapping: spec.rest.as_ref(),
         login: credentials.as_ref().map(Held::login),
         validator: held.as_deref(),
         province: desk.profile().bbox.into(),

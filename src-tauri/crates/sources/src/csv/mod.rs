@@ -2,7 +2,7 @@
 
 pub(crate) mod columns;
 mod text;
-mod wkt;
+pub(crate) mod wkt;
 mod write;
 
 pub(crate) use text::{wide_encoding, wide_starts_with};

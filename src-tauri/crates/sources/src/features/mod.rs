@@ -8,11 +8,12 @@ mod arcgis;
 mod http_file;
 mod ogc;
 mod pages;
+mod rest;
 mod transfer;
 mod wfs;
 
 use crate::net::{Client, FetchError};
-use model::{BBox, Credentials, Feature, Protocol, ReadReport, Timestamp};
+use model::{BBox, Credentials, Feature, Protocol, ReadReport, RestMapping, Timestamp};
 use std::fmt;
 use std::path::Path;
 use std::pin::Pin;
@@ -29,6 +30,8 @@ pub struct Wanted<'a> {
     pub collection: Option<&'a str>,
     /// The property that holds the key; without it the feature's own id, then `id`, `code`, `fid`.
     pub id_field: Option<&'a str>,
+    /// What stands where in the source's answers, for protocols that leave this open.
+    pub mapping: Option<&'a RestMapping>,
     /// What the source is to be shown.
     pub login: Option<Login<'a>>,
     /// [`Collection::validator`] of what is held.
@@ -131,6 +134,7 @@ pub fn service(protocol: Protocol) -> Option<&'static dyn FeatureService> {
         Protocol::Wfs => Some(&wfs::Wfs),
         Protocol::ArcGis => Some(&arcgis::ArcGis),
         Protocol::Cap => Some(&crate::cap::Cap),
+        Protocol::Rest => Some(&rest::Rest),
         Protocol::SensorThings | Protocol::StationFolder => None,
     }
 }
