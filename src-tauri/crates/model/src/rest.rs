@@ -250,7 +250,7 @@ mod tests {
         assert!(read(good).is_ok());
         for (from, to, word) in [
             ("$.data", "$.data[", "at position 6"),
-            ("$.data", "data", "at position 1"),
+            ("$.data", "data", "at position"),
             ("items = \"$.data\"", "", "items"),
             ("id = \"$.id\"", "", "id"),
             ("lat = \"$.y\"", "", "lon"),
