@@ -54,10 +54,15 @@ pub(crate) fn write(language: Language, error: &WriteError) -> Failure {
 
 pub(crate) fn fetch(language: Language, url: &str, error: &FetchError) -> Failure {
     let detail = error.to_string();
-    if let FetchError::ForbiddenAddress { host, address, .. } = error {
-        let address = address.to_string();
-        let at = [("url", url), ("host", host.as_str()), ("address", address.as_str()), ("detail", detail.as_str())];
-        return failure(language, error.code(), at);
+    match error {
+        FetchError::ForbiddenAddress { host, address, .. } => {
+            let address = address.to_string();
+            let at = [("url", url), ("host", host.as_str()), ("address", address.as_str()), ("detail", detail.as_str())];
+            failure(language, error.code(), at)
+        }
+        FetchError::NoSecret { secret, detail } => {
+            failure(language, error.code(), [("url", url), ("secret", secret.as_str()), ("detail", detail.as_str())])
+        }
+        _ => failure(language, error.code(), [("url", url), ("detail", detail.as_str())]),
     }
-    failure(language, error.code(), [("url", url), ("detail", detail.as_str())])
 }

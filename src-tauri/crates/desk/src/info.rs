@@ -5,7 +5,7 @@ use crate::api::{Event, Failure, LayerInfo, LayerStates, LiveSummary, ProfileInf
 use crate::args::{MovedArgs, NoArgs, ReadyArgs};
 use crate::layers::Layer;
 use crate::tiles::{TileAnswer, TileFigures};
-use model::{BBox, Freshness, LayerId, Provenance};
+use model::{BBox, Freshness, LayerId, LayerSpec, Provenance};
 
 /// Stands before the file's name in the source of imported content; no source's id can look like it.
 pub(crate) const IMPORTED: &str = "file:";
@@ -253,8 +253,22 @@ impl Desk {
         let Some(url) = url else {
             return Err(self.failure("no_still", [("layer", layer_id.as_str()), ("id", id)]));
         };
-        let still = sources::still(&self.client, &url).await;
+        let still = match self.client_of_stills(&layer.spec).await {
+            Ok(client) => sources::still(&client, &url).await,
+            Err(error) => Err(error),
+        };
         still.map_err(|error| crate::failures::fetch(self.language(), url.as_str(), &error))
+    }
+
+    /// Stills that lie on the server of the layer's source are fetched with its credentials.
+    async fn client_of_stills(&self, spec: &LayerSpec) -> Result<sources::Client, sources::FetchError> {
+        let profile = self.profile();
+        let source =
+            spec.live_source.as_ref().or(spec.feature_source.as_ref()).and_then(|id| profile.source(id));
+        match source.and_then(|source| Some((source, self.links().url(&source.id)?))) {
+            Some((source, root)) => self.client_for(source, &root).await,
+            None => Ok(self.client.clone()),
+        }
     }
 
     /// The box of the province.

@@ -143,6 +143,7 @@ pub fn spec_of_stored(stored: &StoredLayer) -> LayerSpec {
         visible: true,
         opacity: 1.0,
         name_field,
+        rest: None,
         still: None,
         role: if stored.provenance.classification == Classification::Internal { Role::Viewer } else { Role::Guest },
         search: true,

@@ -1,4 +1,4 @@
-use crate::{GeometryKind, LayerKind, Role, Span};
+use crate::{GeometryKind, LayerKind, RestMapping, Role, Span};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -167,6 +167,9 @@ pub struct LayerSpec {
     /// field empty.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub map: BTreeMap<String, String>,
+    /// What stands where in the source's answers; sources of the protocol `rest`.
+    #[serde(default)]
+    pub rest: Option<RestMapping>,
     #[serde(default)]
     pub live_source: Option<String>,
     /// The agreed measuring interval of the live values.

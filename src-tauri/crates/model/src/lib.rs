@@ -15,6 +15,7 @@
 //! assert_eq!(freshness_of(measured, stale_after, LinkState::Up, now), Freshness::Fresh);
 //! ```
 
+mod credentials;
 mod feature;
 mod freshness;
 mod geometry;
@@ -24,10 +25,12 @@ mod observation;
 mod profile;
 mod properties;
 mod report;
+mod rest;
 mod role;
 mod schema;
 mod text;
 
+pub use credentials::{holds_login, is_secret_name};
 pub use feature::{Feature, FeatureId, Provenance, Value};
 pub use freshness::{Freshness, LinkState, Span, SpanError, freshness_of, stale_after, worst};
 pub use geometry::{BBox, GeometryError, from_gpkg_blob, from_wkb, geometry_bbox, to_gpkg_blob, to_wkb, visit_coords};
@@ -37,6 +40,7 @@ pub use observation::{Observation, SensorStatus};
 pub use profile::{Additions, Credentials, CrsChoice, Group, Profile, ProfileError, Protocol, SourceSpec};
 pub use properties::{NamedRows, Names, Properties, Renaming};
 pub use report::{ReadReport, Rejection};
+pub use rest::{AxisOrder, Paging, ReadyMapping, RestMapping};
 pub use role::{Role, Session};
 pub use schema::{
     Checker, Code, CodeList, DataType, Finding, FindingCode, Schema, SchemaError, SchemaField, Suggestion, Tongue,

@@ -44,6 +44,8 @@ pub enum Protocol {
     Cap,
     /// Station files of Circular 10/2021/TT-BTNMT in a folder.
     StationFolder,
+    /// A JSON service, of which the layer's `rest` says what stands where.
+    Rest,
 }
 
 impl Protocol {
@@ -57,6 +59,7 @@ impl Protocol {
             Self::SensorThings => "sensorthings",
             Self::Cap => "cap",
             Self::StationFolder => "station-folder",
+            Self::Rest => "rest",
         }
     }
 }
@@ -241,6 +244,11 @@ impl Profile {
         once("group", self.groups.iter().map(|group| group.id.as_str()))?;
         once("source", self.sources.iter().map(|source| source.id.as_str()))?;
         once("layer", self.layers.iter().map(|layer| layer.id.as_str()))?;
+        for source in &self.sources {
+            if let Some((field, problem)) = source.credentials_fault() {
+                return Err(ProfileError::Invalid { field: format!("sources.{}.{field}", source.id), problem });
+            }
+        }
         let mut folders = self.sources.iter().filter(|source| source.protocol == Protocol::StationFolder);
         if let Some(source) = folders.find(|source| !source.url.starts_with("file:///")) {
             return Err(ProfileError::Invalid {
@@ -258,6 +266,22 @@ impl Profile {
                 if let Some(source) = source.as_ref().filter(|id| self.source(id).is_none()) {
                     return Err(unknown(field, source));
                 }
+            }
+            if let Some((field, problem)) = layer.rest.as_ref().and_then(crate::RestMapping::fault) {
+                return Err(ProfileError::Invalid { field: format!("layers.{}.rest.{field}", layer.id), problem });
+            }
+            let of_rest = layer.feature_source.as_ref().and_then(|id| self.source(id));
+            if layer.rest.is_none() && of_rest.is_some_and(|source| source.protocol == Protocol::Rest) {
+                return Err(ProfileError::Invalid {
+                    field: format!("layers.{}.rest", layer.id),
+                    problem: "its source speaks `rest`: write under [layers.rest] what stands where".into(),
+                });
+            }
+            if layer.still.as_deref().is_some_and(crate::holds_login) {
+                return Err(ProfileError::Invalid {
+                    field: format!("layers.{}.still", layer.id),
+                    problem: "the address carries a user or a password; leave them out".into(),
+                });
             }
             if !(0.0..=1.0).contains(&layer.opacity) {
                 return Err(ProfileError::Invalid {
@@ -316,6 +340,57 @@ mod tests {
         let profile = Profile::from_toml(SMALL).unwrap();
         assert_eq!(profile.layers[0].opacity, 1.0);
         assert_eq!(profile.layer("communes").unwrap().group, "base");
+    }
+
+    #[test]
+    fn credentials_are_named_and_never_written_down() {
+        let with = |lines: &str| {
+            let source =
+                "[[sources]]\nid = \"s\"\nprotocol = \"file\"\ntitle = { vi = \"a\", en = \"b\" }\nevery = \"1h\"";
+            Profile::from_toml(&format!("{SMALL}\n{source}\n{lines}"))
+        };
+        let url = "url = \"https://h/x\"";
+        let good = [
+            r#"{ kind = "basic", user = "tay-ninh", secret = "so-y-te" }"#,
+            r#"{ kind = "api-key", header = "X-Api-Key", secret = "key" }"#,
+            r#"{ kind = "bearer", secret = "token" }"#,
+            r#"{ kind = "client-credentials", token_url = "https://h/token", client_id = "a", secret = "s" }"#,
+        ];
+        for credentials in good {
+            assert!(with(&format!("{url}\ncredentials = {credentials}")).is_ok(), "{credentials}");
+        }
+        let bad = [
+            ("url = \"https://me:s3cret@h/x\"".to_owned(), "sources.s.url"),
+            (format!("{url}\nevents = \"https://s3cret@h/x\""), "sources.s.events"),
+            (format!("{url}\ncredentials = {}", good[2].replace("token", "S3cret!")), "credentials.secret"),
+            (format!("{url}\ncredentials = {}", good[1].replace("X-Api-Key", "X Key")), "credentials.header"),
+            (format!("{url}\ncredentials = {}", good[3].replace("https://h", "https://a:s3cret@h")), "token_url"),
+            (format!("{url}\ncredentials = {}", good[3].replace("https:", "ftp:")), "credentials.token_url"),
+        ];
+        for (lines, field) in bad {
+            let error = with(&lines).unwrap_err().to_string();
+            assert!(error.contains(field) && !error.to_lowercase().contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn layer_of_a_rest_source_says_what_stands_where() {
+        let source = "[[sources]]\nid = \"s\"\nprotocol = \"rest\"\ntitle = { vi = \"a\", en = \"b\" }\nurl = \"https://h/\"\nevery = \"1h\"";
+        let with = |mapping: &str| {
+            let layer = SMALL.replace("name_field = \"name\"", "name_field = \"name\"\nfeature_source = \"s\"");
+            Profile::from_toml(&format!("{layer}\n{mapping}\n{source}"))
+        };
+        let profile = with("[layers.rest]\nready = \"ngsi-ld\"").unwrap();
+        assert!(profile.layers[0].rest.is_some());
+        for (mapping, word) in [
+            ("", "layers.communes.rest"),
+            ("[layers.rest]\nitems = \"$.a\"", "layers.communes.rest.id"),
+            ("[layers.rest]\nitems = \"$.a[\"", "TOML parse error at line"),
+            ("[layers.rest]\nready = \"ngsi\"", "ngsi-ld"),
+        ] {
+            let error = with(mapping).unwrap_err().to_string();
+            assert!(error.contains(word), "{mapping}: {error}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::content::{Content, Stamp};
 use crate::error::PracticeError;
 use crate::events::Hub;
 use crate::faults::Faults;
+use crate::gateway::Gateway;
 use crate::network::{Network, Setting};
 use crate::options::Options;
 use jiff::tz::TimeZone;
@@ -24,6 +25,7 @@ pub(crate) struct App {
     pub zone: TimeZone,
     pub options: Options,
     pub faults: Faults,
+    pub gateway: Gateway,
     pub hub: Hub,
     pub lettering: Lettering,
     /// For links when a client sends no usable Host header.
@@ -58,6 +60,7 @@ impl App {
             profile,
             options,
             faults: Faults::default(),
+            gateway: Gateway::default(),
             hub: Hub::default(),
             lettering: Lettering::load()?,
             base_url,

@@ -4,7 +4,7 @@
 //!
 //! Flow: a profile folder (`profile.toml` and its GeoJSON files) → stations and datastreams → values that are a pure
 //! function of (seed, datastream, time index) → OGC API – Features at `/ogc`, SensorThings 1.1 at `/sensorthings/v1.1`,
-//! server-sent events at `/events`, pictures at `/cameras`. A clock of its own runs at any speed; faults can be
+//! server-sent events at `/events`, pictures at `/cameras`, a gateway that wants credentials at `/gateway`. A clock of its own runs at any speed; faults can be
 //! injected at run time, in code ([`Faults`]) or over HTTP (`PUT /practice/faults`).
 //!
 //! It does not know the client, the cache, or anything that is drawn from its answers. It stores nothing: history
@@ -28,6 +28,7 @@ mod content;
 mod error;
 mod events;
 mod faults;
+mod gateway;
 mod geometry;
 mod http;
 mod network;
@@ -42,5 +43,6 @@ mod stations;
 
 pub use error::{PracticeError, ScenarioError};
 pub use faults::{Fault, FaultRule, Faults};
+pub use gateway::GatewayHabits;
 pub use options::{Options, Scenario};
 pub use server::Practice;

@@ -2,6 +2,7 @@ use crate::app::App;
 use crate::clock::MAX_SPEED;
 use crate::error::PracticeError;
 use crate::faults::{self, Faults};
+use crate::gateway::{self, GatewayHabits};
 use crate::http::Trouble;
 use crate::options::Options;
 use crate::plug::{Connection, PluggedListener, Plugs};
@@ -81,6 +82,31 @@ impl Practice {
         &self.app.faults
     }
 
+    /// Where the gateway is and what opens it, as JSON.
+    pub fn gateway(&self) -> serde_json::Value {
+        gateway::addresses(&self.app.base_url)
+    }
+
+    /// What the gateway does wrong on purpose.
+    pub fn gateway_habits(&self) -> GatewayHabits {
+        self.app.gateway.habits()
+    }
+
+    /// Changes take effect with the next request.
+    pub fn set_gateway_habits(&self, habits: GatewayHabits) {
+        self.app.gateway.set_habits(habits);
+    }
+
+    /// Ends all tokens that the gateway gave out.
+    pub fn revoke_tokens(&self) {
+        self.app.gateway.revoke();
+    }
+
+    /// How many tokens the gateway gave out.
+    pub fn tokens_given(&self) -> u64 {
+        self.app.gateway.given()
+    }
+
     /// Pulls the plug: closes the listener and all open connections at once, in the middle of an answer too.
     pub async fn stop(mut self) {
         for task in self.tasks.drain(..) {
@@ -123,9 +149,12 @@ fn router(app: Arc<App>) -> Router {
         .route("/events", get(events::stream))
         .route("/cameras/{feature}/still.jpg", get(cameras::still))
         .route("/cameras/{feature}/stream.mjpeg", get(cameras::stream))
+        .merge(gateway::router(&app))
         .merge(ogc::router())
         .merge(sensorthings::router())
-        .fallback(|| async { Trouble::missing("nothing here; begin at /practice, /ogc or /sensorthings/v1.1") })
+        .fallback(|| async {
+            Trouble::missing("nothing here; begin at /practice, /ogc, /sensorthings/v1.1 or /gateway")
+        })
         .layer(middleware::from_fn_with_state(app.clone(), faults::layer))
         .with_state(app)
 }
@@ -138,6 +167,7 @@ async fn about(State(app): State<Arc<App>>) -> Response {
         "seed": app.options.seed,
         "speed": app.options.speed,
         "scenario": app.options.scenario,
+        "gateway": gateway::addresses(&app.base_url),
     }))
     .into_response()
 }

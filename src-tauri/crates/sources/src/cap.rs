@@ -332,7 +332,10 @@ impl FeatureService for Cap {
     /// When the way to an alert fails, nothing is known of what is in force. An alert that is none is no error, it is in
     /// the report.
     fn fetch<'a>(&'a self, client: &'a Client, wanted: Wanted<'a>, _progress: Progress<'a>) -> Fetching<'a> {
-        Box::pin(async move { fetch(client, wanted.root, wanted.now).await.map(Fetched::Features) })
+        Box::pin(async move {
+            let client = wanted.client(client)?;
+            fetch(&client, wanted.root, wanted.now).await.map(Fetched::Features)
+        })
     }
 }
 

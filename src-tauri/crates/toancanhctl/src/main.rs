@@ -6,6 +6,7 @@ mod doctor;
 mod output;
 mod practice;
 mod schema;
+mod secret;
 mod serve;
 mod watching;
 
@@ -112,6 +113,9 @@ enum Command {
     },
     /// Print the data standard of a kind as JSON Schema, or list the kinds.
     Schema { kind: Option<String> },
+    /// Keep the secrets of sources: set, list, remove.
+    #[command(subcommand)]
+    Secret(secret::SecretCommand),
     /// Serve the home read-only to QGIS and other systems: OGC API – Features and vector tiles.
     Serve(serve::ServeArgs),
     /// Run the practice data centre.
@@ -186,6 +190,7 @@ async fn run(cli: &Cli, out: &Output) -> Result<(), Failure> {
         Command::Sync { .. } => watching::watch(&open()?, out).await,
         Command::Live { layer } => watching::live(&*open()?, layer.as_ref(), out),
         Command::Schema { kind } => schema::run(kind.as_deref(), language, out),
+        Command::Secret(command) => secret::run(&options(None), command, out),
         Command::Serve(args) => serve::run(&open()?, args, out).await,
         Command::Practice(args) => practice::run(&options(None), args, out).await,
         Command::Doctor => doctor::run(options(None), out).await,

@@ -41,8 +41,18 @@ pub async fn run(options: &Options, args: &PracticeArgs, out: &Output) -> Result
         at: [("listen".to_owned(), args.listen.to_string())].into(),
     })?;
     let url = practice.base_url();
-    out.result(&json!({"url": url, "practice": true}), || {
-        vec![format!("Trung tâm dữ liệu thực hành / practice data centre: {url} (Ctrl-C ends it)")]
+    let gateway = practice.gateway();
+    out.result(&json!({"url": url, "practice": true, "gateway": gateway}), || {
+        let word = |name: &str| gateway[name].as_str().unwrap_or_default().to_owned();
+        vec![
+            format!("Trung tâm dữ liệu thực hành / practice data centre: {url} (Ctrl-C ends it)"),
+            format!("Cổng thực hành / practice gateway (LGSP, NDXP: {})", word("note")),
+            format!("  danh mục / list  {}", word("list")),
+            format!("  NGSI-LD          {}", word("ngsi_ld")),
+            format!("  FHIR R4          {}", word("fhir")),
+            format!("  token            {} ({} / {})", word("token_url"), word("client_id"), word("client_secret")),
+            format!("  {}        {}", word("api_key_header"), word("api_key")),
+        ]
     });
     let _ = tokio::signal::ctrl_c().await;
     practice.stop().await;

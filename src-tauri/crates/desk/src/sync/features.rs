@@ -1,5 +1,6 @@
 //! Features, whatever protocol brings them: fetched by period, replaced whole, left alone where a person imported better ones.
 
+use super::login::Held;
 use super::runs::{Asking, Recording};
 use super::seed_of;
 use super::shapes::{LayerRun, RunOutcome, RunTrigger};
@@ -206,19 +207,26 @@ async fn fetch_layer(
     // A tag belongs to what this source delivered; content of the profile is compared once.
     let held = desk.layers().get(&spec.id).and_then(|layer| layer.stored.as_ref()?.etag.clone());
     let staging = desk.home().staging_dir();
+    let credentials = desk.held(source).await?;
     let wanted = Wanted {
         root: asked.root,
         layer: spec.id.as_str(),
         collection: spec.collection.as_deref(),
         id_field: spec.id_field.as_deref(),
-        login: None,
+        mapping: spec.rest.as_ref(),
+        login: credentials.as_ref().map(Held::login),
         validator: held.as_deref(),
         province: desk.profile().bbox.into(),
         at_most: None,
         now,
         staging: &staging,
     };
-    let Fetched::Features(fetched) = service.fetch(asked.client, wanted, progress).await? else {
+    let answer = service.fetch(asked.client, wanted, progress).await;
+    let answer = answer.map_err(|error| match &credentials {
+        Some(held) => held.hide(error),
+        None => error,
+    });
+    let Fetched::Features(fetched) = answer? else {
         return Ok(unchanged());
     };
     let now = desk.now();

@@ -90,6 +90,8 @@ pub(super) async fn once(desk: &Arc<Desk>, source: &SourceSpec) {
 /// Fetches what is owed and takes off the list what came. What stays on it is worth another try.
 async fn fill(desk: &Arc<Desk>, source: &SourceSpec, owed: &mut Owed) {
     let Some(root) = desk.links().url(&source.id) else { return owed.clear() };
+    // Without its secret the source is not asked; catching up says so.
+    let Ok(client) = desk.client_for(source, &root).await else { return };
     let job = desk.begin_job("backfill");
     let total = u64::try_from(owed.len()).unwrap_or(0);
     let to = desk.now();
@@ -100,7 +102,7 @@ async fn fill(desk: &Arc<Desk>, source: &SourceSpec, owed: &mut Owed) {
             return job.finish(JobState::Cancelled);
         }
         let series = sensorthings::Series::Feature { layer: station.0.clone(), feature: station.1.clone() };
-        match sensorthings::history(&desk.client, &root, &series, from, to).await {
+        match sensorthings::history(&client, &root, &series, from, to).await {
             Ok(readings) => {
                 take(desk, readings.observations).await;
                 owed.remove(&station);
@@ -135,8 +137,11 @@ impl Desk {
     /// Fetches a station's values that the history lacks, while its source answers. Best effort: the chart shows gaps
     /// for what cannot be had.
     pub(crate) async fn fill_history(self: &Desk, layer: &Layer, id: &str, from: Timestamp, to: Timestamp) {
-        let Some(source) = &layer.spec.live_source else { return };
-        let (Some(root), LinkState::Up) = (self.links().url(source), self.links().state(source)) else { return };
+        let profile = self.profile();
+        let Some(source) = layer.spec.live_source.as_ref().and_then(|id| profile.source(id)) else { return };
+        let (Some(root), LinkState::Up) = (self.links().url(&source.id), self.links().state(&source.id)) else {
+            return;
+        };
         // The history of frequent layers is sparse on purpose.
         if self.is_frequent(&layer.spec.id) {
             return;
@@ -161,7 +166,8 @@ impl Desk {
             return;
         }
         let series = sensorthings::Series::Feature { layer: layer.spec.id.clone(), feature: id.to_owned() };
-        match sensorthings::history(&self.client, &root, &series, from, to).await {
+        let Ok(client) = self.client_for(source, &root).await else { return };
+        match sensorthings::history(&client, &root, &series, from, to).await {
             Ok(readings) => {
                 let now = self.now();
                 let _ = self.history().record_at(&self.worth_keeping(readings.observations), now);

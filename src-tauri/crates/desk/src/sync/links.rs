@@ -161,6 +161,14 @@ impl Links {
         }
     }
 
+    /// The source was not even asked: that says nothing about the line.
+    pub(crate) fn not_asked(&self, source: &str, error: &str, next: Option<Timestamp>) {
+        if let Some(link) = self.all.lock().iter_mut().find(|link| link.spec.id == source) {
+            link.last_error = Some(error.to_owned());
+            link.next_try_at = next;
+        }
+    }
+
     /// Counts every link that fails as lost, without waiting: for a single try, behind which no other comes.
     pub(crate) fn give_up(&self, now: Timestamp) {
         for link in self.all.lock().iter_mut().filter(|link| link.failing_since.is_some()) {

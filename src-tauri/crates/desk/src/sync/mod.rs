@@ -7,6 +7,7 @@ mod features;
 mod filling;
 mod folder;
 mod links;
+mod login;
 mod runs;
 mod shapes;
 mod stations;
@@ -366,6 +367,9 @@ fn answered(error: &FetchError) -> bool {
 fn note(desk: &Desk, source: &SourceSpec, error: &FetchError, wait: Option<Duration>) {
     let now = desk.now();
     let next = wait.and_then(|wait| after(now, wait));
+    if matches!(error, FetchError::NoSecret { .. }) {
+        return desk.links().not_asked(&source.id, &error.to_string(), next);
+    }
     desk.links().failed(&source.id, &error.to_string(), answered(error), now, next);
 }
 

@@ -1,6 +1,7 @@
 //! Live values by SensorThings: caught up by polling, then pushed by server-sent events where the source offers them.
 
 use super::filling::Asked;
+use super::login::Held;
 use super::runs::Recording;
 use super::shapes::{LayerRun, RunOutcome, RunTrigger};
 use super::{Wakers, seed_of};
@@ -99,10 +100,12 @@ async fn catch_up_layers(
         let failure = crate::failures::fetch(desk.language(), &desk.links().address(source), error);
         recording.layer(LayerRun { failure: Some(failure), ..LayerRun::new(layer, RunOutcome::Failed) });
     };
+    let held = desk.held(source).await?;
+    let client = recording.client().showing(root, held.as_ref().map(Held::login))?;
     let mut count = 0;
     let mut first: Option<FetchError> = None;
     for layer in layers_of(desk, source) {
-        match sensorthings::latest(recording.client(), root, Some(&layer.spec.id)).await {
+        match sensorthings::latest(&client, root, Some(&layer.spec.id)).await {
             Ok(readings) => {
                 desk.links().answered(&source.id, desk.now());
                 let (accepted, rejected) = (readings.observations.len() as u64, readings.report.rejected.len() as u64);
@@ -143,7 +146,16 @@ async fn listen(
 ) -> (FetchError, bool) {
     let waiting: Arc<Mutex<Vec<Observation>>> = Arc::default();
     let heard = AtomicBool::new(false);
-    let listening = sources::events::listen(&desk.client, url, last, |event| {
+    // The stream of another server is shown nothing.
+    let client = match desk.links().url(&source.id) {
+        Some(root) => desk.client_for(source, &root).await,
+        None => Ok(desk.client.clone()),
+    };
+    let client = match client {
+        Ok(client) => client,
+        Err(error) => return (error, false),
+    };
+    let listening = sources::events::listen(&client, url, last, |event| {
         let now = desk.now();
         heard.store(true, Ordering::Relaxed);
         desk.links().answered(&source.id, now);

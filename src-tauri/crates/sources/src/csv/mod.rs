@@ -3,7 +3,7 @@
 pub(crate) mod columns;
 mod rows;
 mod text;
-mod wkt;
+pub(crate) mod wkt;
 mod write;
 
 pub(crate) use rows::TableRows;

@@ -6,7 +6,7 @@ use geo_types::{
 use std::fmt::Write;
 
 /// Reads WKT, or EWKT with `SRID=n;` in front. `Ok(None)` for EMPTY. Z and M are left out.
-pub(super) fn parse(text: &str) -> Result<(Option<Geometry<f64>>, Option<u32>), String> {
+pub(crate) fn parse(text: &str) -> Result<(Option<Geometry<f64>>, Option<u32>), String> {
     let text = text.trim();
     let (srid, text) = match text.split_once(';') {
         Some((srid, rest)) if srid.get(..5).is_some_and(|word| word.eq_ignore_ascii_case("SRID=")) => {

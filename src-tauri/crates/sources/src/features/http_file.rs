@@ -17,7 +17,7 @@ pub(super) struct HttpFile;
 
 impl FeatureService for HttpFile {
     fn fetch<'a>(&'a self, client: &'a Client, wanted: Wanted<'a>, progress: Progress<'a>) -> Fetching<'a> {
-        Box::pin(fetch(client, wanted, progress))
+        Box::pin(async move { fetch(&wanted.client(client)?, wanted, progress).await })
     }
 }
 
@@ -103,6 +103,7 @@ mod tests {
                 layer: "schools",
                 collection,
                 id_field: None,
+                mapping: None,
                 login: None,
                 validator: None,
                 province: model::BBox { west: 105.0, south: 10.0, east: 107.0, north: 12.0 },

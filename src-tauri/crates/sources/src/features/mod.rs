@@ -9,13 +9,14 @@ mod http_file;
 mod ogc;
 mod pages;
 mod recognise;
+mod rest;
 mod transfer;
 mod wfs;
 
 pub use recognise::{Offer, Recognised, recognise};
 
 use crate::net::{Client, FetchError};
-use model::{BBox, Credentials, Feature, Protocol, ReadReport, Timestamp};
+use model::{BBox, Credentials, Feature, Protocol, ReadReport, RestMapping, Timestamp};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -33,6 +34,8 @@ pub struct Wanted<'a> {
     pub collection: Option<&'a str>,
     /// The property that holds the key; without it the feature's own id, then `id`, `code`, `fid`.
     pub id_field: Option<&'a str>,
+    /// What stands where in the source's answers, for protocols that leave this open.
+    pub mapping: Option<&'a RestMapping>,
     /// What the source is to be shown.
     pub login: Option<Login<'a>>,
     /// [`Collection::validator`] of what is held.
@@ -67,6 +70,11 @@ impl Secret {
     pub fn reveal(&self) -> &str {
         &self.0
     }
+
+    /// A text without the secret.
+    pub fn hidden(&self, text: &str) -> String {
+        if self.0.is_empty() { text.to_owned() } else { text.replace(&self.0, "…") }
+    }
 }
 
 impl fmt::Debug for Secret {
@@ -76,6 +84,11 @@ impl fmt::Debug for Secret {
 }
 
 impl Wanted<'_> {
+    /// The client that shows the source what it wants to see.
+    pub(crate) fn client(&self, client: &Client) -> Result<Client, FetchError> {
+        client.showing(self.root, self.login)
+    }
+
     fn name(&self) -> &str {
         self.collection.unwrap_or(self.layer)
     }
@@ -131,6 +144,7 @@ pub fn service(protocol: Protocol) -> Option<&'static dyn FeatureService> {
         Protocol::Wfs => Some(&wfs::Wfs),
         Protocol::ArcGis => Some(&arcgis::ArcGis),
         Protocol::Cap => Some(&crate::cap::Cap),
+        Protocol::Rest => Some(&rest::Rest),
         Protocol::SensorThings | Protocol::StationFolder => None,
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct OgcApiFeatures;
 
 impl FeatureService for OgcApiFeatures {
     fn fetch<'a>(&'a self, client: &'a Client, wanted: Wanted<'a>, progress: Progress<'a>) -> Fetching<'a> {
-        Box::pin(fetch(client, wanted, progress))
+        Box::pin(async move { fetch(&wanted.client(client)?, wanted, progress).await })
     }
 }
 

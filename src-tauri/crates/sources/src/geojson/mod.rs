@@ -12,7 +12,7 @@ mod quick;
 mod scan;
 mod write;
 
-pub(crate) use feature::{Parsed, parse};
+pub(crate) use feature::{Parsed, parse, parse_geometry};
 pub(crate) use write::GeoJsonWriter;
 pub use write::{feature_text, geometry_json, write_geometry};
 

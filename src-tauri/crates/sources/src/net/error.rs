@@ -1,5 +1,6 @@
 //! What can go wrong on the way to a data centre.
 
+use crate::features::Secret;
 use std::error::Error;
 use std::io;
 use std::net::IpAddr;
@@ -67,6 +68,12 @@ pub enum FetchError {
     /// What answers at an address speaks no protocol that is known here.
     #[error("{url}: what answers there ({said}) speaks none of the protocols known here")]
     Unrecognised { url: String, said: String },
+    /// The token endpoint refuses, with an error code of OAuth 2.0 (RFC 6749, section 5.2).
+    #[error("{host} gives no token: {reason} ({code})")]
+    TokenRefused { host: String, code: String, reason: String },
+    /// The source wants credentials whose secret this machine does not have. Nothing was asked.
+    #[error("the secret {secret:?} is missing: {detail}")]
+    NoSecret { secret: String, detail: String },
     #[error("cancelled")]
     Cancelled,
 }
@@ -105,6 +112,8 @@ impl FetchError {
             Self::Staging { .. } => "staging",
             Self::Changed { .. } => "changed",
             Self::Unrecognised { .. } => "unrecognised",
+            Self::TokenRefused { .. } => "token_refused",
+            Self::NoSecret { .. } => "no_secret",
             Self::Cancelled => "cancelled",
         }
     }
@@ -115,6 +124,8 @@ impl FetchError {
             Self::BadAddress { .. } | Self::TooLarge { .. } | Self::Malformed { .. } | Self::Cancelled => false,
             // Names are mended by people.
             Self::NoCollection { .. } | Self::Unrecognised { .. } | Self::ForbiddenAddress { .. } => false,
+            Self::NoSecret { .. } => false,
+            Self::TokenRefused { code, .. } => code == "temporarily_unavailable" || code == "server_error",
             // ArcGIS has the numbers of HTTP; the words of OGC do not tell what passes.
             Self::Service { code, .. } => code.parse().is_ok_and(passes),
             // Certificates are mended by people, but also by clocks that are set right.
@@ -146,6 +157,7 @@ impl FetchError {
             | Self::Silent { .. }
             | Self::Ended { .. }
             | Self::Service { .. }
+            | Self::TokenRefused { .. }
             | Self::NoCollection { .. }
             | Self::Unrecognised { .. }
             | Self::Staging { .. }
@@ -156,7 +168,22 @@ impl FetchError {
             | Self::ForbiddenAddress { .. }
             | Self::Unreachable { .. }
             | Self::Tls { .. }
+            | Self::NoSecret { .. }
             | Self::Cancelled => false,
+        }
+    }
+
+    /// The same without the secret, which a server may have repeated in its own words.
+    #[must_use]
+    pub fn hiding(self, secret: &Secret) -> Self {
+        match self {
+            Self::Malformed { url, what } => Self::Malformed { url, what: secret.hidden(&what) },
+            Self::Service { host, code, reason } => Self::Service { host, code, reason: secret.hidden(&reason) },
+            Self::NoCollection { host, collection, offers } => {
+                let offers = offers.iter().map(|offer| secret.hidden(offer)).collect();
+                Self::NoCollection { host, collection, offers }
+            }
+            other => other,
         }
     }
 

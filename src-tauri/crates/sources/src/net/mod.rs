@@ -1,5 +1,6 @@
 //! The only way out to the network: timeouts, limits, and errors that say what happened.
 
+mod access;
 mod backoff;
 pub(crate) mod digest;
 mod error;
@@ -9,8 +10,10 @@ pub use backoff::Backoff;
 pub use error::FetchError;
 pub use guard::{Resolver, Resolving, SystemResolver};
 
+use crate::features::Login;
+use access::{Access, Tokens};
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
     LAST_MODIFIED, RETRY_AFTER,
 };
 use reqwest::{Response, StatusCode};
@@ -57,6 +60,8 @@ impl Default for ClientOptions {
 #[derive(Clone, Debug)]
 pub struct Client {
     made: Arc<Made>,
+    tokens: Arc<Tokens>,
+    access: Option<Arc<Access>>,
     pub(crate) options: ClientOptions,
     /// Bytes of bodies, as they came.
     bytes: Arc<AtomicU64>,
@@ -85,6 +90,7 @@ pub(crate) struct Body {
     pub(crate) content_type: String,
     /// The system of the coordinates (OGC 18-058r1, Part 2).
     pub(crate) content_crs: Option<String>,
+    pub(crate) headers: HeaderMap,
 }
 
 pub(crate) enum Answer {
@@ -100,7 +106,8 @@ impl Default for Client {
 
 impl Client {
     pub fn with(options: ClientOptions) -> Self {
-        Self { made: Arc::default(), options, bytes: Arc::default() }
+        let (made, tokens, bytes) = (Arc::default(), Arc::default(), Arc::default());
+        Self { made, tokens, access: None, options, bytes }
     }
 
     /// The same client, counting from nothing.
@@ -115,6 +122,17 @@ impl Client {
 
     pub(crate) fn count(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// The same client, which shows the server of `root` these credentials, and no other server. Tokens are shared with
+    /// the client it was made from.
+    ///
+    /// # Errors
+    /// [`FetchError::NoSecret`] for a secret that no header can carry, [`FetchError::BadAddress`] for a token endpoint
+    /// without an address.
+    pub fn showing(&self, root: &Url, login: Option<Login<'_>>) -> Result<Self, FetchError> {
+        let access = login.map(|login| Access::of(root, &login).map(Arc::new)).transpose()?;
+        Ok(Self { access, ..self.clone() })
     }
 
     /// # Errors
@@ -151,12 +169,37 @@ impl Client {
     }
 
     async fn send(&self, url: &Url, headers: &[(HeaderName, String)], packed: bool) -> Result<Response, FetchError> {
+        let Some(access) = self.access.as_ref().filter(|access| access.covers(url)) else {
+            return self.send_showing(url, headers, packed, None).await;
+        };
+        let shown = access.header(self, None).await?;
+        let refused = shown.1.clone();
+        match self.send_showing(url, headers, packed, Some(shown)).await {
+            // A token may end before its time; a second one that is refused is no accident.
+            Err(FetchError::Status { status: 401, .. }) if access.renews() => {
+                let renewed = access.header(self, Some(&refused)).await?;
+                self.send_showing(url, headers, packed, Some(renewed)).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn send_showing(
+        &self,
+        url: &Url,
+        headers: &[(HeaderName, String)],
+        packed: bool,
+        shown: Option<(HeaderName, HeaderValue)>,
+    ) -> Result<Response, FetchError> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(FetchError::BadAddress { url: url.to_string(), reason: "it is neither http nor https".into() });
         }
         guard::check_literal(url)?;
         let mut request = self.client_for(url, Route { loopback: guard::says_loopback(url), packed })?.get(url.clone());
         for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        if let Some((name, value)) = shown {
             request = request.header(name, value);
         }
         let host = host_of(url);
@@ -201,6 +244,7 @@ impl Client {
             last_modified: text(LAST_MODIFIED.as_str()).and_then(|date| http_date(&date)),
             content_type: text(CONTENT_TYPE.as_str()).unwrap_or_default(),
             content_crs: text("content-crs"),
+            headers: response.headers().clone(),
         };
         let gzip = is_gzip(url, response.headers())?;
         let promised = digest::promised(response.headers(), response.status() == StatusCode::OK);

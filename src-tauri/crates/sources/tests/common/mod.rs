@@ -78,6 +78,7 @@ pub fn wanted<'a>(root: &'a Url, layer: &'a str, staging: &'a Path) -> Wanted<'a
         layer,
         collection: None,
         id_field: None,
+        mapping: None,
         login: None,
         validator: None,
         province: PROVINCE,

@@ -11,6 +11,8 @@ pub struct Asked {
     pub path: String,
     /// All of them, in lower case.
     pub headers: String,
+    /// What was sent along.
+    pub body: String,
     /// How many came before it.
     pub nth: usize,
 }
@@ -48,7 +50,12 @@ pub async fn serve(answer: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static) -
             let Some((line, headers)) = text.split_once("\r\n") else { continue };
             let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
             let nth = noted.lock().unwrap().len();
-            let asked = Asked { path, headers: headers.to_ascii_lowercase(), nth };
+            let mut asked = Asked { path, headers: headers.to_ascii_lowercase(), body: String::new(), nth };
+            let length = asked.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+            let mut body = vec![0; length];
+            if socket.read_exact(&mut body).await.is_ok() {
+                asked.body = String::from_utf8_lossy(&body).into_owned();
+            }
             noted.lock().unwrap().push(asked.clone());
             let _ = socket.write_all(&answer(&asked)).await;
             let _ = socket.shutdown().await;

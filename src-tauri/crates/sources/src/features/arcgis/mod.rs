@@ -22,7 +22,7 @@ pub(super) struct ArcGis;
 
 impl FeatureService for ArcGis {
     fn fetch<'a>(&'a self, client: &'a Client, wanted: Wanted<'a>, progress: Progress<'a>) -> Fetching<'a> {
-        Box::pin(fetch(client, wanted, progress))
+        Box::pin(async move { fetch(&wanted.client(client)?, wanted, progress).await })
     }
 }
 

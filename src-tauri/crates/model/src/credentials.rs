@@ -1,0 +1,91 @@
+//! What a profile may say about credentials: names of secrets, never the secrets themselves.
+
+use crate::{Credentials, SourceSpec};
+
+/// Longest name of a secret, in bytes.
+const NAME_BYTES: usize = 63;
+
+/// True for what a secret may be called: `[a-z][a-z0-9_-]*`, at most 63 bytes.
+pub fn is_secret_name(text: &str) -> bool {
+    text.len() <= NAME_BYTES
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-')
+}
+
+/// True when an address carries a user or a password (RFC 3986, section 3.2.1: userinfo).
+pub fn holds_login(address: &str) -> bool {
+    let Some((_, rest)) = address.split_once("//") else { return false };
+    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    authority.contains('@')
+}
+
+impl SourceSpec {
+    /// What is wrong with the source's credentials and addresses: the key at fault and a sentence, in which no secret is
+    /// repeated.
+    pub(crate) fn credentials_fault(&self) -> Option<(String, String)> {
+        let token_url = match &self.credentials {
+            Some(Credentials::ClientCredentials { token_url, .. }) => Some(token_url.as_str()),
+            _ => None,
+        };
+        let addresses =
+            [("url", Some(self.url.as_str())), ("events", self.events.as_deref()), ("token_url", token_url)];
+        for (field, address) in addresses {
+            if address.is_some_and(holds_login) {
+                let problem = "the address carries a user or a password; leave them out, name a secret under \
+                               `credentials`, and keep it by `toancanhctl secret set NAME`";
+                return Some((field.into(), problem.into()));
+            }
+        }
+        let credentials = self.credentials.as_ref()?;
+        let wrong = |field: &str, problem: String| Some((format!("credentials.{field}"), problem));
+        if !is_secret_name(credentials.secret()) {
+            // A secret written here by mistake must not come back in an error.
+            let form = "is the name a secret is kept under, not the secret: lower-case letters, digits, _ and -, starting \
+                        with a letter, at most 63 bytes";
+            return wrong("secret", form.into());
+        }
+        match credentials {
+            Credentials::ApiKey { header, .. } if !is_token(header) => {
+                wrong("header", format!("{header:?} is no name of an HTTP header, for example \"X-Api-Key\""))
+            }
+            Credentials::Basic { user, .. } if user.contains(':') || user.chars().any(char::is_control) => {
+                wrong("user", "a user's name holds neither a colon nor control characters".into())
+            }
+            Credentials::ClientCredentials { token_url, .. }
+                if !["https://", "http://", "practice:/"].iter().any(|start| token_url.starts_with(start)) =>
+            {
+                wrong("token_url", format!("{token_url:?} is no address; write \"https://HOST/PATH\""))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A token of HTTP (RFC 9110, section 5.6.2).
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logins_in_addresses_are_seen() {
+        for address in ["http://user:pass@host/x", "https://user@host", "http://a:b@h:8080?x=1", "postgres://u:p@h/db"]
+        {
+            assert!(holds_login(address), "{address}");
+        }
+        for address in ["http://host/a@b", "http://host?mail=a@b", "practice:/ogc", "file:///srv/a@b", "http://host"] {
+            assert!(!holds_login(address), "{address}");
+        }
+    }
+
+    #[test]
+    fn names_are_plain() {
+        assert!(is_secret_name("lgsp-y-te_2"));
+        for name in ["", "Lgsp", "2fa", "a b", "pass/word", &"a".repeat(64)] {
+            assert!(!is_secret_name(name), "{name}");
+        }
+    }
+}
