@@ -130,6 +130,7 @@ pub fn spec_of_stored(stored: &StoredLayer) -> LayerSpec {
         feature_source: None,
         collection: None,
         id_field: None,
+        changed_field: None,
         live_source: None,
         interval: None,
         freshness: Span::seconds(365 * 86_400),

@@ -161,6 +161,9 @@ pub struct LayerSpec {
     /// The source's property that holds the key, where the features' own ids are none that last.
     #[serde(default)]
     pub id_field: Option<String>,
+    /// The source's property that tells when a row last changed, where the source can be asked for its newest.
+    #[serde(default)]
+    pub changed_field: Option<String>,
     #[serde(default)]
     pub live_source: Option<String>,
     /// The agreed measuring interval of the live values.

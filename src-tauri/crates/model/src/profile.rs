@@ -44,6 +44,9 @@ pub enum Protocol {
     Cap,
     /// Station files of Circular 10/2021/TT-BTNMT in a folder.
     StationFolder,
+    /// A table or view of a PostgreSQL database with PostGIS.
+    #[serde(rename = "postgis")]
+    PostGis,
 }
 
 /// How a source is shown who asks. The secret itself never stands in a profile: `secret` is the name it is kept under.
@@ -181,6 +184,14 @@ impl Profile {
                 problem: format!("{:?} is no folder; write \"file:///srv/stations\"", source.url),
             });
         }
+        for source in self.sources.iter().filter(|source| source.protocol == Protocol::PostGis) {
+            if let Some(problem) = database_problem(&source.url) {
+                return Err(ProfileError::Invalid {
+                    field: format!("sources.{}.url", source.id),
+                    problem: problem.into(),
+                });
+            }
+        }
         for layer in &self.layers {
             let unknown =
                 |field, value: &str| ProfileError::Unknown { layer: layer.id.to_string(), field, value: value.into() };
@@ -201,6 +212,19 @@ impl Profile {
         }
         Ok(())
     }
+}
+
+/// What is wrong with the address of a database. The address itself is not shown: it may hold a password.
+fn database_problem(url: &str) -> Option<&'static str> {
+    let Some(rest) = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://")) else {
+        return Some("it is no address of a database; write \"postgres://host:5432/database\"");
+    };
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let in_front = place.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
+    let behind = query.split('&').any(|pair| pair.starts_with("password="));
+    (in_front || behind).then_some(
+        "a password must not stand in it; name the user and the secret under credentials, and keep the password there",
+    )
 }
 
 fn once<'a>(what: &'static str, ids: impl Iterator<Item = &'a str>) -> Result<(), ProfileError> {
@@ -249,6 +273,26 @@ mod tests {
         let profile = Profile::from_toml(SMALL).unwrap();
         assert_eq!(profile.layers[0].opacity, 1.0);
         assert_eq!(profile.layer("communes").unwrap().group, "base");
+    }
+
+    #[test]
+    fn a_password_in_the_address_of_a_database_is_refused_and_not_shown() {
+        let check = |url: &str| {
+            let source = format!(
+                "[[sources]]\nid = \"db\"\nprotocol = \"postgis\"\ntitle = {{ vi = \"X\", en = \"X\" }}\n\
+                 url = \"{url}\"\nevery = \"10m\"\n[[layers]]"
+            );
+            Profile::from_toml(&SMALL.replace("[[layers]]", &source)).map(|_| ()).map_err(|error| error.to_string())
+        };
+        for url in ["postgres://db.example:5432/land?sslmode=require", "postgresql://reader@db.example/land"] {
+            assert_eq!(check(url), Ok(()), "{url}");
+        }
+        for url in ["postgres://reader:geheim@db.example/land", "postgres://db.example/land?password=geheim"] {
+            let error = check(url).unwrap_err();
+            assert!(error.contains("sources.db.url") && error.contains("credentials"), "{error}");
+            assert!(!error.contains("geheim"), "{error}");
+        }
+        assert!(check("https://db.example/land").unwrap_err().contains("postgres://"));
     }
 
     #[test]

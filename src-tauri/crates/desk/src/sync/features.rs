@@ -152,6 +152,7 @@ async fn fetch_layer(desk: &Arc<Desk>, source: &SourceSpec, root: &Url, spec: &L
         layer: spec.id.as_str(),
         collection: spec.collection.as_deref(),
         id_field: spec.id_field.as_deref(),
+        changed_field: spec.changed_field.as_deref(),
         login: None,
         validator: held.as_deref(),
         province: desk.profile().bbox.into(),

@@ -8,6 +8,7 @@ mod arcgis;
 mod http_file;
 mod ogc;
 mod pages;
+mod postgis;
 mod transfer;
 mod wfs;
 
@@ -29,6 +30,8 @@ pub struct Wanted<'a> {
     pub collection: Option<&'a str>,
     /// The property that holds the key; without it the feature's own id, then `id`, `code`, `fid`.
     pub id_field: Option<&'a str>,
+    /// The property that tells when a row last changed. Only databases are asked for it.
+    pub changed_field: Option<&'a str>,
     /// What the source is to be shown.
     pub login: Option<Login<'a>>,
     /// [`Collection::validator`] of what is held.
@@ -121,6 +124,7 @@ pub fn service(protocol: Protocol) -> Option<&'static dyn FeatureService> {
         Protocol::Wfs => Some(&wfs::Wfs),
         Protocol::ArcGis => Some(&arcgis::ArcGis),
         Protocol::Cap => Some(&crate::cap::Cap),
+        Protocol::PostGis => Some(&postgis::PostGis),
         Protocol::SensorThings | Protocol::StationFolder => None,
     }
 }

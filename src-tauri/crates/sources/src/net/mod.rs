@@ -2,6 +2,7 @@
 
 mod backoff;
 mod error;
+pub(crate) mod tcp;
 
 pub use backoff::Backoff;
 pub use error::FetchError;
