@@ -93,6 +93,9 @@ pub struct SourceSpec {
     /// Server-sent events of what changed, where the source offers them.
     #[serde(default)]
     pub events: Option<String>,
+    /// A broker that sends each observation as it is made, `mqtt://` or `mqtts://`; listened to in place of `events`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mqtt: Option<String>,
     /// The agreed poll period.
     pub every: Span,
     #[serde(default)]
@@ -192,6 +195,14 @@ impl Profile {
                 });
             }
         }
+        for source in &self.sources {
+            if let Some(problem) = source.mqtt.as_deref().and_then(broker_problem) {
+                return Err(ProfileError::Invalid {
+                    field: format!("sources.{}.mqtt", source.id),
+                    problem: problem.into(),
+                });
+            }
+        }
         for layer in &self.layers {
             let unknown =
                 |field, value: &str| ProfileError::Unknown { layer: layer.id.to_string(), field, value: value.into() };
@@ -212,6 +223,14 @@ impl Profile {
         }
         Ok(())
     }
+}
+
+/// What is wrong with the address of a broker, as [`database_problem`].
+fn broker_problem(url: &str) -> Option<&'static str> {
+    let Some(rest) = url.strip_prefix("mqtt://").or_else(|| url.strip_prefix("mqtts://")) else {
+        return Some("it is no address of a broker; write \"mqtts://host:8883\"");
+    };
+    rest.contains('@').then_some("neither user nor password stand in it; name them under credentials")
 }
 
 /// What is wrong with the address of a database. The address itself is not shown: it may hold a password.
@@ -293,6 +312,9 @@ mod tests {
             assert!(!error.contains("geheim"), "{error}");
         }
         assert!(check("https://db.example/land").unwrap_err().contains("postgres://"));
+        assert_eq!(broker_problem("mqtts://broker.example:8883/v1.1"), None);
+        assert!(broker_problem("mqtt://u:geheim@broker.example").is_some_and(|said| said.contains("credentials")));
+        assert!(broker_problem("broker.example").is_some());
     }
 
     #[test]

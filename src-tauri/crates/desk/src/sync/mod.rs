@@ -1,6 +1,7 @@
 //! Keeping the home in step with its sources: one or two tasks a source, one that watches the cache, one that tells the
 //! windows, one that forgets the old.
 
+mod broker;
 mod features;
 mod filling;
 mod folder;

@@ -1,7 +1,8 @@
-//! Live values by SensorThings: caught up by polling, then pushed by server-sent events where the source offers them.
+//! Live values by SensorThings: caught up by polling, then pushed by a broker or by server-sent events where the source
+//! offers them.
 
 use super::filling::Asked;
-use super::{Wakers, seed_of};
+use super::{Wakers, broker, seed_of};
 use crate::Desk;
 use crate::api::{Event, Failure};
 use crate::layers::Layer;
@@ -29,6 +30,7 @@ pub(super) async fn run(desk: Arc<Desk>, source: SourceSpec, wakers: Wakers) {
     let mut stream_backoff = Backoff::new(seed_of(&source.url));
     let mut stream_due = Instant::now();
     let mut last_event: Option<String> = None;
+    let client_name = broker::client_name();
     loop {
         if let Err(error) = catch_up(&desk, &source).await {
             let wait = super::wait_after(&mut backoff, &error, every);
@@ -37,12 +39,16 @@ pub(super) async fn run(desk: Arc<Desk>, source: SourceSpec, wakers: Wakers) {
             continue;
         }
         backoff.reset();
-        let events = source.events.as_ref().and_then(|events| desk.links().resolve(events));
-        let Some(url) = events.filter(|_| Instant::now() >= stream_due) else {
+        let pushed = source.mqtt.as_ref().or(source.events.as_ref());
+        let pushed = pushed.and_then(|address| desk.links().resolve(address));
+        let Some(url) = pushed.filter(|_| Instant::now() >= stream_due) else {
             tokio::time::sleep(every).await;
             continue;
         };
-        let (error, heard) = listen(&desk, &source, &url, &wakers, &mut last_event).await;
+        let (error, heard) = match source.mqtt {
+            Some(_) => broker::listen(&desk, &source, &url, &client_name).await,
+            None => listen(&desk, &source, &url, &wakers, &mut last_event).await,
+        };
         if heard {
             stream_backoff.reset();
         }
@@ -71,7 +77,7 @@ pub(super) fn layers_of(desk: &Desk, source: &SourceSpec) -> Vec<Arc<Layer>> {
 }
 
 /// The newest value of every parameter of every station; the number taken in.
-async fn catch_up(desk: &Arc<Desk>, source: &SourceSpec) -> Result<u64, FetchError> {
+pub(super) async fn catch_up(desk: &Arc<Desk>, source: &SourceSpec) -> Result<u64, FetchError> {
     let Some(root) = desk.links().url(&source.id) else { return Ok(0) };
     let mut count = 0;
     let mut first: Option<FetchError> = None;
@@ -139,7 +145,7 @@ async fn listen(
 }
 
 /// Writes what has gathered, every second, without end.
-async fn write_waiting(desk: &Arc<Desk>, waiting: &Mutex<Vec<Observation>>) {
+pub(super) async fn write_waiting(desk: &Arc<Desk>, waiting: &Mutex<Vec<Observation>>) {
     let mut ticks = tokio::time::interval(WRITE_EVERY);
     loop {
         ticks.tick().await;
@@ -148,7 +154,7 @@ async fn write_waiting(desk: &Arc<Desk>, waiting: &Mutex<Vec<Observation>>) {
     }
 }
 
-fn apply(desk: &Desk, observation: &Observation, now: Timestamp) {
+pub(super) fn apply(desk: &Desk, observation: &Observation, now: Timestamp) {
     if let Some(overlay) = desk.live().lock().get_mut(&observation.layer) {
         overlay.apply(observation, now);
     }
@@ -180,7 +186,7 @@ impl Writing {
 }
 
 /// Writes observations to the history.
-async fn write(desk: &Arc<Desk>, observations: Vec<Observation>) {
+pub(super) async fn write(desk: &Arc<Desk>, observations: Vec<Observation>) {
     let observations = desk.worth_keeping(observations);
     if observations.is_empty() {
         return;
