@@ -132,6 +132,7 @@ pub fn spec_of_stored(stored: &StoredLayer) -> LayerSpec {
         collection: None,
         id_field: None,
         map: BTreeMap::new(),
+        changed_field: None,
         live_source: None,
         interval: None,
         freshness: Span::seconds(365 * 86_400),

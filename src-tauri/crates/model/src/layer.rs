@@ -170,6 +170,9 @@ pub struct LayerSpec {
     /// What stands where in the source's answers; sources of the protocol `rest`.
     #[serde(default)]
     pub rest: Option<RestMapping>,
+    /// The source's property that tells when a row last changed, where the source can be asked for its newest.
+    #[serde(default)]
+    pub changed_field: Option<String>,
     #[serde(default)]
     pub live_source: Option<String>,
     /// The agreed measuring interval of the live values.

@@ -46,6 +46,9 @@ pub enum Protocol {
     StationFolder,
     /// A JSON service, of which the layer's `rest` says what stands where.
     Rest,
+    /// A table or view of a PostgreSQL database with PostGIS.
+    #[serde(rename = "postgis")]
+    PostGis,
 }
 
 impl Protocol {
@@ -60,6 +63,7 @@ impl Protocol {
             Self::Cap => "cap",
             Self::StationFolder => "station-folder",
             Self::Rest => "rest",
+            Self::PostGis => "postgis",
         }
     }
 }
@@ -108,6 +112,9 @@ pub struct SourceSpec {
     /// Server-sent events of what changed, where the source offers them.
     #[serde(default)]
     pub events: Option<String>,
+    /// A broker that sends each observation as it is made, `mqtt://` or `mqtts://`; listened to in place of `events`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mqtt: Option<String>,
     /// The agreed poll period.
     pub every: Span,
     #[serde(default)]
@@ -256,6 +263,22 @@ impl Profile {
                 problem: format!("{:?} is no folder; write \"file:///srv/stations\"", source.url),
             });
         }
+        for source in self.sources.iter().filter(|source| source.protocol == Protocol::PostGis) {
+            if let Some(problem) = database_problem(&source.url) {
+                return Err(ProfileError::Invalid {
+                    field: format!("sources.{}.url", source.id),
+                    problem: problem.into(),
+                });
+            }
+        }
+        for source in &self.sources {
+            if let Some(problem) = source.mqtt.as_deref().and_then(broker_problem) {
+                return Err(ProfileError::Invalid {
+                    field: format!("sources.{}.mqtt", source.id),
+                    problem: problem.into(),
+                });
+            }
+        }
         for layer in &self.layers {
             let unknown =
                 |field, value: &str| ProfileError::Unknown { layer: layer.id.to_string(), field, value: value.into() };
@@ -292,6 +315,27 @@ impl Profile {
         }
         Ok(())
     }
+}
+
+/// What is wrong with the address of a broker, as [`database_problem`].
+fn broker_problem(url: &str) -> Option<&'static str> {
+    let Some(rest) = url.strip_prefix("mqtt://").or_else(|| url.strip_prefix("mqtts://")) else {
+        return Some("it is no address of a broker; write \"mqtts://host:8883\"");
+    };
+    rest.contains('@').then_some("neither user nor password stand in it; name them under credentials")
+}
+
+/// What is wrong with the address of a database. The address itself is not shown: it may hold a password.
+fn database_problem(url: &str) -> Option<&'static str> {
+    let Some(rest) = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://")) else {
+        return Some("it is no address of a database; write \"postgres://host:5432/database\"");
+    };
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let in_front = place.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
+    let behind = query.split('&').any(|pair| pair.starts_with("password="));
+    (in_front || behind).then_some(
+        "a password must not stand in it; name the user and the secret under credentials, and keep the password there",
+    )
 }
 
 fn once<'a>(what: &'static str, ids: impl Iterator<Item = &'a str>) -> Result<(), ProfileError> {
@@ -391,6 +435,29 @@ mod tests {
             let error = with(mapping).unwrap_err().to_string();
             assert!(error.contains(word), "{mapping}: {error}");
         }
+    }
+
+    #[test]
+    fn a_password_in_the_address_of_a_database_is_refused_and_not_shown() {
+        let check = |url: &str| {
+            let source = format!(
+                "[[sources]]\nid = \"db\"\nprotocol = \"postgis\"\ntitle = {{ vi = \"X\", en = \"X\" }}\n\
+                 url = \"{url}\"\nevery = \"10m\"\n[[layers]]"
+            );
+            Profile::from_toml(&SMALL.replace("[[layers]]", &source)).map(|_| ()).map_err(|error| error.to_string())
+        };
+        for url in ["postgres://db.example:5432/land?sslmode=require", "postgresql://db.example/land"] {
+            assert_eq!(check(url), Ok(()), "{url}");
+        }
+        for url in ["postgres://reader:geheim@db.example/land", "postgres://db.example/land?password=geheim"] {
+            let error = check(url).unwrap_err();
+            assert!(error.contains("sources.db.url"), "{error}");
+            assert!(!error.contains("geheim"), "{error}");
+        }
+        assert!(check("https://db.example/land").unwrap_err().contains("postgres://"));
+        assert_eq!(broker_problem("mqtts://broker.example:8883/v1.1"), None);
+        assert!(broker_problem("mqtt://u:geheim@broker.example").is_some_and(|said| said.contains("credentials")));
+        assert!(broker_problem("broker.example").is_some());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use model::{LayerId, Observation, ReadReport, Rejection, SensorStatus, Timestamp
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use url::Url;
 
 /// Observations, and what was not usable among them: rejections count observations in the order of arrival.
@@ -107,6 +107,70 @@ pub async fn history(
     Ok(gathered.finish())
 }
 
+/// What the datastreams of a service measure, by their ids as they stand in addresses (`7`, `'a'`).
+#[derive(Clone, Debug, Default)]
+pub struct Streams(HashMap<String, Labels>);
+
+impl Streams {
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn extend(&mut self, more: Self) {
+        self.0.extend(more.0);
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// An Observation of one of them, as JSON; `None` for a datastream that nobody asked for.
+    pub(crate) fn observation(&self, id: &str, json: &[u8]) -> Option<Result<Observation, Rejection>> {
+        let labels = self.0.get(id)?;
+        let observed: Result<Observed, _> = serde_json::from_slice(json);
+        Some(match observed {
+            Ok(observed) => observed.read(labels, 1),
+            Err(error) => Err(rejection(1, "", "", "syntax", format!("this is no Observation: {error}"))),
+        })
+    }
+}
+
+/// The datastreams of a layer, without their observations.
+///
+/// # Errors
+/// [`FetchError`].
+pub async fn streams(client: &Client, root: &Url, layer: &LayerId) -> Result<Streams, FetchError> {
+    let options = [
+        ("$top", TOP.to_owned()),
+        ("$expand", "Datastreams".to_owned()),
+        ("$filter", format!("properties/layer eq {}", literal(layer.as_str()))),
+    ];
+    let mut streams = Streams::default();
+    let mut take = |about: &Labels, mut stream: Datastream| {
+        let labels = stream.labels(about);
+        streams.0.insert(stream.id_literal(), labels);
+    };
+    let mut things = Pages::<Thing>::new(with_query(under(root, &["Things"])?, &options));
+    while let Some(page) = things.next(client).await? {
+        let base = things.url.clone();
+        for thing in page {
+            let about = thing.properties.unwrap_or_default();
+            thing.datastreams.into_iter().for_each(|stream| take(&about, stream));
+            if let Some(link) = thing.more {
+                let mut more = Pages::<Datastream>::new(follow(&base, &link)?);
+                while let Some(page) = more.next(client).await? {
+                    page.into_iter().for_each(|stream| take(&about, stream));
+                }
+            }
+        }
+    }
+    Ok(streams)
+}
+
 /// Observations on their way in.
 #[derive(Default)]
 struct Gathered {
@@ -116,14 +180,8 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn stream(&mut self, thing: &Labels, stream: Datastream) {
-        let own = stream.properties.unwrap_or_default();
-        let pick = |a: Option<String>, b: &Option<String>| a.or_else(|| b.clone());
-        let labels = Labels {
-            layer: pick(own.layer, &thing.layer),
-            feature: pick(own.feature, &thing.feature),
-            parameter: pick(own.parameter, &thing.parameter),
-        };
+    fn stream(&mut self, thing: &Labels, mut stream: Datastream) {
+        let labels = stream.labels(thing);
         for observed in stream.observations {
             self.count += 1;
             match observed.read(&labels, self.count) {
@@ -172,6 +230,17 @@ struct Datastream {
 }
 
 impl Datastream {
+    /// Its own words go before its Thing's.
+    fn labels(&mut self, thing: &Labels) -> Labels {
+        let own = self.properties.take().unwrap_or_default();
+        let pick = |a: Option<String>, b: &Option<String>| a.or_else(|| b.clone());
+        Labels {
+            layer: pick(own.layer, &thing.layer),
+            feature: pick(own.feature, &thing.feature),
+            parameter: pick(own.parameter, &thing.parameter),
+        }
+    }
+
     /// The id as it stands in an address: numbers bare, texts quoted.
     fn id_literal(&self) -> String {
         match &self.id {

@@ -168,6 +168,7 @@ async fn names(feed: Url) -> Result<(Vec<String>, usize), FetchError> {
         collection: None,
         id_field: None,
         mapping: None,
+        changed_field: None,
         login: None,
         validator: None,
         province: [105.4, 10.3, 106.9, 11.8].into(),

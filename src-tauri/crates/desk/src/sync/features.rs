@@ -214,6 +214,7 @@ async fn fetch_layer(
         collection: spec.collection.as_deref(),
         id_field: spec.id_field.as_deref(),
         mapping: spec.rest.as_ref(),
+        changed_field: spec.changed_field.as_deref(),
         login: credentials.as_ref().map(Held::login),
         validator: held.as_deref(),
         province: desk.profile().bbox.into(),

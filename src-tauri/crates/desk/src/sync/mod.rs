@@ -2,6 +2,7 @@
 //! windows, one that forgets the old.
 
 mod breaker;
+mod broker;
 mod engine;
 mod features;
 mod filling;

@@ -1,10 +1,11 @@
-//! Live values by SensorThings: caught up by polling, then pushed by server-sent events where the source offers them.
+//! Live values by SensorThings: caught up by polling, then pushed by a broker or by server-sent events where the source
+//! offers them.
 
 use super::filling::Asked;
 use super::login::Held;
 use super::runs::Recording;
 use super::shapes::{LayerRun, RunOutcome, RunTrigger};
-use super::{Wakers, seed_of};
+use super::{Wakers, broker, seed_of};
 use crate::Desk;
 use crate::api::{Event, Failure};
 use crate::layers::Layer;
@@ -36,6 +37,7 @@ async fn turns(desk: &Arc<Desk>, source: &SourceSpec, wakers: &Wakers) {
     let mut stream_backoff = Backoff::new(seed_of(&source.url));
     let mut stream_due = Instant::now();
     let mut last_event: Option<String> = None;
+    let client_name = broker::client_name();
     loop {
         if let Err(error) = catch_up(desk, source, RunTrigger::Schedule).await {
             let wait = desk.source_failed(source, &mut backoff, &error);
@@ -44,12 +46,16 @@ async fn turns(desk: &Arc<Desk>, source: &SourceSpec, wakers: &Wakers) {
             continue;
         }
         backoff.reset();
-        let events = source.events.as_ref().and_then(|events| desk.links().resolve(events));
-        let Some(url) = events.filter(|_| Instant::now() >= stream_due) else {
+        let pushed = source.mqtt.as_ref().or(source.events.as_ref());
+        let pushed = pushed.and_then(|address| desk.links().resolve(address));
+        let Some(url) = pushed.filter(|_| Instant::now() >= stream_due) else {
             desk.rest(source, every, false).await;
             continue;
         };
-        let (error, heard) = listen(desk, source, &url, wakers, &mut last_event).await;
+        let (error, heard) = match source.mqtt {
+            Some(_) => broker::listen(desk, source, &url, &client_name).await,
+            None => listen(desk, source, &url, wakers, &mut last_event).await,
+        };
         if heard {
             stream_backoff.reset();
         }
@@ -79,7 +85,7 @@ pub(super) fn layers_of(desk: &Desk, source: &SourceSpec) -> Vec<Arc<Layer>> {
 }
 
 /// The newest value of every parameter of every station; the number taken in.
-async fn catch_up(desk: &Arc<Desk>, source: &SourceSpec, trigger: RunTrigger) -> Result<u64, FetchError> {
+pub(super) async fn catch_up(desk: &Arc<Desk>, source: &SourceSpec, trigger: RunTrigger) -> Result<u64, FetchError> {
     let Some(root) = desk.links().url(&source.id) else { return Ok(0) };
     let mut recording = Recording::begin(desk, source, trigger);
     let outcome = catch_up_layers(desk, source, &root, &mut recording).await;
@@ -186,7 +192,7 @@ async fn listen(
 }
 
 /// Writes what has gathered, every second, without end.
-async fn write_waiting(desk: &Arc<Desk>, waiting: &Mutex<Vec<Observation>>) {
+pub(super) async fn write_waiting(desk: &Arc<Desk>, waiting: &Mutex<Vec<Observation>>) {
     let mut ticks = tokio::time::interval(WRITE_EVERY);
     loop {
         ticks.tick().await;
@@ -195,7 +201,7 @@ async fn write_waiting(desk: &Arc<Desk>, waiting: &Mutex<Vec<Observation>>) {
     }
 }
 
-fn apply(desk: &Desk, observation: &Observation, now: Timestamp) {
+pub(super) fn apply(desk: &Desk, observation: &Observation, now: Timestamp) {
     if let Some(overlay) = desk.live().lock().get_mut(&observation.layer) {
         overlay.apply(observation, now);
     }
@@ -227,7 +233,7 @@ impl Writing {
 }
 
 /// Writes observations to the history.
-async fn write(desk: &Arc<Desk>, observations: Vec<Observation>) {
+pub(super) async fn write(desk: &Arc<Desk>, observations: Vec<Observation>) {
     let observations = desk.worth_keeping(observations);
     if observations.is_empty() {
         return;

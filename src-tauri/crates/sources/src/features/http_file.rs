@@ -104,6 +104,7 @@ mod tests {
                 collection,
                 id_field: None,
                 mapping: None,
+                changed_field: None,
                 login: None,
                 validator: None,
                 province: model::BBox { west: 105.0, south: 10.0, east: 107.0, north: 12.0 },

@@ -8,6 +8,7 @@ mod arcgis;
 mod http_file;
 mod ogc;
 mod pages;
+mod postgis;
 mod recognise;
 mod rest;
 mod transfer;
@@ -36,6 +37,8 @@ pub struct Wanted<'a> {
     pub id_field: Option<&'a str>,
     /// What stands where in the source's answers, for protocols that leave this open.
     pub mapping: Option<&'a RestMapping>,
+    /// The property that tells when a row last changed. Only databases are asked for it.
+    pub changed_field: Option<&'a str>,
     /// What the source is to be shown.
     pub login: Option<Login<'a>>,
     /// [`Collection::validator`] of what is held.
@@ -145,6 +148,7 @@ pub fn service(protocol: Protocol) -> Option<&'static dyn FeatureService> {
         Protocol::ArcGis => Some(&arcgis::ArcGis),
         Protocol::Cap => Some(&crate::cap::Cap),
         Protocol::Rest => Some(&rest::Rest),
+        Protocol::PostGis => Some(&postgis::PostGis),
         Protocol::SensorThings | Protocol::StationFolder => None,
     }
 }

@@ -13,6 +13,12 @@ fn passes(status: u16) -> bool {
     matches!(status, 408 | 425 | 429) || (500..600).contains(&status)
 }
 
+/// Whether a state of SQL (ISO/IEC 9075, five characters) is one of those that mend themselves: no room for another
+/// connection, a server that starts or goes, a conflict with others.
+fn state_passes(code: &str) -> bool {
+    code.len() == 5 && ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class))
+}
+
 /// A fetch that brought nothing. Every variant names the host or the address.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum FetchError {
@@ -56,6 +62,12 @@ pub enum FetchError {
     /// The service answered, in its own words, that it will not: an OGC exception report, an ArcGIS error body.
     #[error("{host} refuses: {reason} ({code})")]
     Service { host: String, code: String, reason: String },
+    /// The server does not let the user in. `secret` is the name that the password is kept under.
+    #[error("{host} does not let {user:?} in: {reason}; {}", kept(secret.as_deref()))]
+    Login { host: String, user: String, secret: Option<String>, reason: String },
+    /// The user is known, but may not read what the layer is to be fetched from.
+    #[error("{host} does not let {user:?} read {collection}: {reason}")]
+    NoAccess { host: String, user: String, collection: String, reason: String },
     /// The service does not offer what the layer is to be fetched from.
     #[error("{host} has no {collection:?}; it offers {}", named(offers))]
     NoCollection { host: String, collection: String, offers: Vec<String> },
@@ -88,6 +100,14 @@ fn named(offers: &[String]) -> String {
     }
 }
 
+/// Where a password is looked for.
+fn kept(secret: Option<&str>) -> String {
+    match secret {
+        Some(name) => format!("its password is the secret {name:?}"),
+        None => "the source names no credentials".to_owned(),
+    }
+}
+
 impl FetchError {
     /// A stable word in snake_case.
     pub fn code(&self) -> &'static str {
@@ -108,6 +128,8 @@ impl FetchError {
             Self::Silent { .. } => "silent",
             Self::Ended { .. } => "ended",
             Self::Service { .. } => "service_refuses",
+            Self::Login { .. } => "login",
+            Self::NoAccess { .. } => "no_access",
             Self::NoCollection { .. } => "no_collection",
             Self::Staging { .. } => "staging",
             Self::Changed { .. } => "changed",
@@ -124,10 +146,11 @@ impl FetchError {
             Self::BadAddress { .. } | Self::TooLarge { .. } | Self::Malformed { .. } | Self::Cancelled => false,
             // Names are mended by people.
             Self::NoCollection { .. } | Self::Unrecognised { .. } | Self::ForbiddenAddress { .. } => false,
-            Self::NoSecret { .. } => false,
+            // A locked account would stay locked by knocking on.
+            Self::NoSecret { .. } | Self::Login { .. } | Self::NoAccess { .. } => false,
             Self::TokenRefused { code, .. } => code == "temporarily_unavailable" || code == "server_error",
-            // ArcGIS has the numbers of HTTP; the words of OGC do not tell what passes.
-            Self::Service { code, .. } => code.parse().is_ok_and(passes),
+            // ArcGIS has the numbers of HTTP, databases their states; the words of OGC do not tell what passes.
+            Self::Service { code, .. } => code.parse().is_ok_and(passes) || state_passes(code),
             // Certificates are mended by people, but also by clocks that are set right.
             Self::Tls { .. } => false,
             Self::Status { status, .. } => passes(*status),
@@ -158,6 +181,8 @@ impl FetchError {
             | Self::Ended { .. }
             | Self::Service { .. }
             | Self::TokenRefused { .. }
+            | Self::Login { .. }
+            | Self::NoAccess { .. }
             | Self::NoCollection { .. }
             | Self::Unrecognised { .. }
             | Self::Staging { .. }

@@ -5,6 +5,7 @@ mod backoff;
 pub(crate) mod digest;
 mod error;
 pub(crate) mod guard;
+pub(crate) mod tcp;
 
 pub use backoff::Backoff;
 pub use error::FetchError;

@@ -3,7 +3,7 @@
 
 pub mod server;
 
-use model::{BBox, Feature, Protocol, Timestamp};
+use model::{BBox, Feature, Protocol, ReadReport, Timestamp};
 use sources::{
     Client, Collection, Continue, FetchError, Fetched, Progress, ReadError, ReadOptions, ReadSummary, Url, Wanted,
     read_file, service,
@@ -58,7 +58,11 @@ pub fn read_bytes(name: &str, bytes: impl AsRef<[u8]>) -> Read {
 
 /// `(row, code)` of the rejections.
 pub fn rejected(summary: &ReadSummary) -> Vec<(u64, &str)> {
-    summary.report.rejected.iter().map(|rejection| (rejection.row, rejection.code.as_str())).collect()
+    rejected_of(&summary.report)
+}
+
+pub fn rejected_of(report: &ReadReport) -> Vec<(u64, &str)> {
+    report.rejected.iter().map(|rejection| (rejection.row, rejection.code.as_str())).collect()
 }
 
 pub fn point(id: &str, lon: impl std::fmt::Display, lat: impl std::fmt::Display) -> String {
@@ -79,6 +83,7 @@ pub fn wanted<'a>(root: &'a Url, layer: &'a str, staging: &'a Path) -> Wanted<'a
         collection: None,
         id_field: None,
         mapping: None,
+        changed_field: None,
         login: None,
         validator: None,
         province: PROVINCE,

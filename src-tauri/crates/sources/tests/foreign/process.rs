@@ -1,4 +1,5 @@
 //! Foreign servers as child processes that end with their test.
+#![allow(dead_code)]
 
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
