@@ -1,5 +1,9 @@
 //! The shapes that cross the bridge: what the calls take and give. Derived into TypeScript behind the feature `ts`.
 
+mod delivery;
+
+pub use delivery::*;
+
 use live::FeatureState;
 use model::{
     BBox, Classification, CrsChoice, Field, Freshness, GeometryKind, Group, LayerId, LayerKind, LinkState, Parameter,
@@ -134,6 +138,8 @@ pub struct SourceHealth {
     #[cfg_attr(feature = "ts", ts(type = "string | null"))]
     pub next_try_at: Option<Timestamp>,
     pub last_error: Option<String>,
+    /// Added at this desk, and removable again; the others stand in the profile.
+    pub added: bool,
     pub layers: Vec<LayerId>,
 }
 

@@ -1,6 +1,6 @@
 //! What the calls take. Unknown fields are refused, so that a typing error in the window is found at once.
 
-use crate::api::{FeatureRef, LayerChoice, MapCamera, Settings};
+use crate::api::{FeatureRef, LayerChoice, MapCamera, NewLayer, NewSource, Settings};
 use model::{BBox, LayerId, Role};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -166,4 +166,42 @@ pub struct CancelJobArgs {
 pub struct ReadyArgs {
     /// Fresh live values on the map.
     pub live: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct RecogniseArgs {
+    /// As a person pasted it.
+    pub url: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct TrySourceArgs {
+    pub source: NewSource,
+    pub layer: NewLayer,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct AddSourceArgs {
+    pub source: NewSource,
+    pub layers: Vec<NewLayer>,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct RemoveSourceArgs {
+    pub source: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct TestSourceArgs {
+    pub source: String,
 }

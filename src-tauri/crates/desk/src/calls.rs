@@ -2,13 +2,15 @@
 
 use crate::Desk;
 use crate::api::{
-    Failure, FeatureDetail, FeatureRef, LayerInfo, NearHit, Place, SavedView, SearchHit, Series, Settings, SourcesInfo,
-    Start,
+    AddedSource, ConnectionTest, Failure, FeatureDetail, FeatureRef, FileArgs, LayerInfo, NearHit, Place, Recognised,
+    SavedView, SearchHit, Series, Settings, SourcesInfo, Start, Trial,
 };
 use crate::args::{
-    AtArgs, CancelJobArgs, DeleteViewArgs, MovedArgs, NearArgs, NoArgs, PlaceArgs, QueryArgs, ReadyArgs, SaveViewArgs,
-    SearchArgs, SeriesArgs, SetPinArgs, SetSettingsArgs, SignInArgs, SyncArgs,
+    AddSourceArgs, AtArgs, CancelJobArgs, DeleteViewArgs, MovedArgs, NearArgs, NoArgs, PlaceArgs, QueryArgs, ReadyArgs,
+    RecogniseArgs, RemoveSourceArgs, SaveViewArgs, SearchArgs, SeriesArgs, SetPinArgs, SetSettingsArgs, SignInArgs,
+    SyncArgs, TestSourceArgs, TrySourceArgs,
 };
+use crate::import::ImportSummary;
 use crate::query::QueryAnswer;
 use model::{Role, Session};
 use serde_json::value::{RawValue, to_raw_value};
@@ -93,6 +95,13 @@ calls! {
     Act save_view(SaveViewArgs) -> Vec<SavedView>, Viewer, save_view;
     Act delete_view(DeleteViewArgs) -> Vec<SavedView>, Viewer, delete_view;
     Act sync(SyncArgs) -> (), Viewer, sync_now;
+    Act test_source(TestSourceArgs) -> ConnectionTest, Viewer, test_source;
+    Act recognise(RecogniseArgs) -> Recognised, Administrator, recognise;
+    Act try_source(TrySourceArgs) -> Trial, Administrator, try_source;
+    Act add_source(AddSourceArgs) -> AddedSource, Administrator, add_source;
+    Act remove_source(RemoveSourceArgs) -> (), Administrator, remove_source;
+    Act try_file(FileArgs) -> Trial, Administrator, try_file;
+    Act import_file(FileArgs) -> ImportSummary, Administrator, import_file;
     Act cancel_job(CancelJobArgs) -> (), Viewer, cancel_job;
     Act ready(ReadyArgs) -> (), Guest, note_ready;
 }

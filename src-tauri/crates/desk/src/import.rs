@@ -49,11 +49,16 @@ pub struct ImportOptions {
 
 /// What an import did; the shape `toancanhctl import --json` prints.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct ImportSummary {
     pub layer: LayerId,
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub accepted: u64,
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub repaired: u64,
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub rejected: u64,
+    #[cfg_attr(feature = "ts", ts(type = "string | null"))]
     pub rejected_file: Option<PathBuf>,
     pub crs: String,
     /// Field → the file's column of another name that was taken for it, by the data standard.

@@ -16,6 +16,7 @@
 //! # Ok::<(), desk::api::Failure>(())
 //! ```
 
+mod adding;
 pub mod api;
 mod args;
 mod calls;

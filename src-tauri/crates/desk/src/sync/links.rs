@@ -167,6 +167,7 @@ impl Links {
             lost_at: link.lost_at,
             next_try_at: link.next_try_at,
             last_error: link.last_error.clone(),
+            added: false,
             layers: profile
                 .layers
                 .iter()
