@@ -29,6 +29,12 @@ async fn next(window: &Window, step: &str) -> Outcome {
     window.wait(&format!("[data-testid='intake'][data-step='{step}']"), PATIENCE).await
 }
 
+async fn timed_picture(window: &Window, name: &str) -> Result<Duration, Box<dyn std::error::Error>> {
+    let started = Instant::now();
+    window.picture(name).await?;
+    Ok(started.elapsed())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_source_added_in_under_a_minute() -> Outcome {
     let Some(programs) = programs() else { return Ok(()) };
@@ -46,11 +52,14 @@ async fn a_source_added_in_under_a_minute() -> Outcome {
     window.type_text("[data-testid='intake-url']", &url).await?;
     window.wait("[data-testid='intake-needs-role']", Duration::from_secs(5)).await?;
     sign_in(&window).await?;
-    let kept = format!("return document.querySelector(\"[data-testid='intake-url']\").value === {}", serde_json::json!(url));
+    let kept =
+        format!("return document.querySelector(\"[data-testid='intake-url']\").value === {}", serde_json::json!(url));
     assert!(window.until_true(&kept, Duration::from_secs(5)).await, "the address was lost with the sign-in");
     window.click("[data-testid='intake-discard']").await?;
 
     let started = Instant::now();
+    // A picture takes the driver up to half a minute on a busy machine, and no person waits for it.
+    let mut pictures = Duration::ZERO;
     window.click("[data-testid='add-source']").await?;
     window.type_text("[data-testid='intake-url']", &url).await?;
     window.press("[data-testid='intake-url']", ENTER).await?;
@@ -61,18 +70,18 @@ async fn a_source_added_in_under_a_minute() -> Outcome {
     window.fill("[data-testid='target-title']", "Trường học của Sở").await?;
     window.choose("[data-testid='target-kind']", "school").await?;
     window.choose("[data-testid='target-group']", "social").await?;
-    window.picture("10-source-layers").await?;
+    pictures += timed_picture(&window, "10-source-layers").await?;
     next(&window, "mapping").await?;
     window.wait("[data-testid='mapping-row']", PATIENCE).await?;
-    window.picture("11-source-mapping").await?;
+    pictures += timed_picture(&window, "11-source-mapping").await?;
     next(&window, "preview").await?;
     let drawn = "return Number(document.querySelector(\"[data-testid='preview']\")?.dataset.features) > 0";
     assert!(window.until_true(drawn, PATIENCE).await, "the preview shows nothing");
-    window.picture("12-source-preview").await?;
+    pictures += timed_picture(&window, "12-source-preview").await?;
     next(&window, "confirm").await?;
     window.click("[data-testid='intake-next']").await?;
     window.wait("[data-testid='source-detail'] [data-testid='remove-source']", PATIENCE).await?;
-    let took = started.elapsed();
+    let took = started.elapsed().saturating_sub(pictures);
     assert!(took < A_MINUTE, "it took {took:?}");
     eprintln!("a source added in {took:?}");
 
@@ -83,7 +92,9 @@ async fn a_source_added_in_under_a_minute() -> Outcome {
     window.picture("13-source-added").await?;
     window.click("[data-testid='rail-map']").await?;
     let id = window
-        .string("return window.__toancanh.state.model.layers.find((layer) => layer.title.vi === 'Trường học của Sở').id")
+        .string(
+            "return window.__toancanh.state.model.layers.find((layer) => layer.title.vi === 'Trường học của Sở').id",
+        )
         .await?;
     let shown = format!("return document.querySelector(\"[data-testid='layer-toggle-{id}']\") !== null");
     assert!(window.until_true(&shown, Duration::from_secs(5)).await, "the layer panel does not list {id}");
