@@ -52,6 +52,7 @@ fn main() -> ExitCode {
     let screenshot = args.screenshot.clone();
     let ending = opened.clone();
     let built = tauri::Builder::default()
+        .plugin(tauri_plugin_dialog::init())
         .manage(bridge::Bridge { opened: opened.clone() })
         .invoke_handler(tauri::generate_handler![bridge::ask, bridge::act, bridge::watch])
         .register_asynchronous_uri_scheme_protocol("tiles", {

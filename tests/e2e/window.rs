@@ -77,6 +77,32 @@ impl Window {
         self.client.execute(script, Vec::new()).await?.as_f64().ok_or_else(|| "not a number".into())
     }
 
+    pub async fn string(&self, script: &str) -> Result<String> {
+        let value = self.client.execute(script, Vec::new()).await?;
+        value.as_str().map(str::to_owned).ok_or_else(|| "not a text".into())
+    }
+
+    /// Chooses in a list as a person would, whatever the driver thinks of the list's look.
+    pub async fn choose(&self, selector: &str, value: &str) -> Result<()> {
+        let script = "const [selector, value] = arguments;
+            const list = document.querySelector(selector);
+            if (!list || ![...list.options].some((option) => option.value === value)) return false;
+            list.value = value;
+            list.dispatchEvent(new Event('change', { bubbles: true }));
+            return true";
+        match self.client.execute(script, vec![json!(selector), json!(value)]).await? {
+            Value::Bool(true) => Ok(()),
+            _ => Err(format!("{selector} does not offer {value:?}").into()),
+        }
+    }
+
+    /// Puts a text in the place of what a field says.
+    pub async fn fill(&self, selector: &str, text: &str) -> Result<()> {
+        let field = self.client.find(Locator::Css(selector)).await?;
+        field.clear().await?;
+        Ok(field.send_keys(text).await?)
+    }
+
     pub async fn click(&self, selector: &str) -> Result<()> {
         Ok(self.client.find(Locator::Css(selector)).await?.click().await?)
     }

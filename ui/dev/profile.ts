@@ -91,6 +91,11 @@ export class ReplayProfile {
     return { ...Object.fromEntries(kept), id: feature.id, name: feature.name }
   }
 
+  /** The features as they stand in the file. */
+  collection(layer: string): FeatureCollection {
+    return { type: 'FeatureCollection', features: this.#named(layer) }
+  }
+
   /** `/p/` and `/l/`: the features as points. */
   points(layer: string): FeatureCollection {
     return {

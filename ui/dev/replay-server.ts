@@ -19,6 +19,7 @@ function answer(profile: ReplayProfile, path: string): Answer {
   const [what = '', layer = '', , z, x, y] = path.replace(/^tiles\//, '').split('/')
   if (what === 'start') return json({ profile: profile.profile, layers: profile.layers })
   if (what === 'features') return json(profile.features(layer))
+  if (what === 'collection') return json(profile.collection(layer))
   if (what === 'p' || what === 'l') return json(profile.points(layer))
   if (what === 'v') return { type: 'application/x-protobuf', body: profile.tile(layer, Number(z), Number(x), Number(y)) }
   if (what === 'still') return { type: 'image/svg+xml', body: STILL }

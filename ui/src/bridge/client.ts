@@ -9,6 +9,13 @@ export interface Watcher {
   unreadable(reason: string): void
 }
 
+/** Files dragged over the window, dropped on it, or taken away again. */
+export interface FileDrag {
+  state: 'over' | 'dropped' | 'gone'
+  /** Where they lie; empty for `gone`. */
+  paths: string[]
+}
+
 /** The core, as the window sees it. */
 export interface Core {
   /** Base of the tile scheme, without a trailing slash. */
@@ -16,6 +23,10 @@ export interface Core {
   ask<K extends keyof Asks>(call: K, args: Asks[K]['args']): Promise<Asks[K]['result']>
   act<K extends keyof Acts>(call: K, args: Acts[K]['args']): Promise<Acts[K]['result']>
   watch(watcher: Watcher): Promise<void>
+  /** Lets the person choose one file; its path, or null when they think better of it. */
+  pickFile(title: string): Promise<string | null>
+  /** Tells of files dragged here; resolves to what ends the telling. */
+  onFiles(listener: (drag: FileDrag) => void): Promise<() => void>
 }
 
 /** A call that failed. `code` is stable, `message` is a sentence in the desk's language. */

@@ -6,7 +6,7 @@ import { CallFailed, type Core } from './client'
 import { tauriCore } from './tauri'
 
 export * from './batch'
-export { CallFailed, type Core, failureOf, type Watcher } from './client'
+export { CallFailed, type Core, failureOf, type FileDrag, type Watcher } from './client'
 export type * from './types'
 
 /** The core of this window: Tauri's, or while developing in a plain browser the replay. */

@@ -1,4 +1,6 @@
 import { Channel, convertFileSrc, invoke } from '@tauri-apps/api/core'
+import { getCurrentWebview } from '@tauri-apps/api/webview'
+import { open } from '@tauri-apps/plugin-dialog'
 import { CallFailed, type Core, failureOf, receive } from './client'
 import type { Acts, Asks } from './types'
 
@@ -10,7 +12,7 @@ async function call<T>(command: 'ask' | 'act', name: string, args: object): Prom
   }
 }
 
-/** The core behind Tauri's two commands, its watch channel and its tile scheme. */
+/** The core behind Tauri's two commands, its watch channel and its tile scheme; files by the system's own dialog. */
 export function tauriCore(): Core {
   return {
     tilesBase: convertFileSrc('', 'tiles').replace(/\/$/, ''),
@@ -20,5 +22,12 @@ export function tauriCore(): Core {
       const channel = new Channel<ArrayBuffer>((message) => receive(message, watcher))
       await invoke('watch', { channel })
     },
+    pickFile: (title) => open({ title, multiple: false, directory: false }),
+    onFiles: (listener) =>
+      getCurrentWebview().onDragDropEvent(({ payload }) => {
+        if (payload.type === 'enter') listener({ state: 'over', paths: payload.paths })
+        else if (payload.type === 'drop') listener({ state: 'dropped', paths: payload.paths })
+        else if (payload.type === 'leave') listener({ state: 'gone', paths: [] })
+      }),
   }
 }

@@ -1,4 +1,6 @@
 /** The icons in use: Lucide (ISC, assets/fonts/LUCIDE-ISC.txt), inlined, and one of our own. */
+import arrowLeftRight from 'lucide-static/icons/arrow-left-right.svg?raw'
+import arrowRight from 'lucide-static/icons/arrow-right.svg?raw'
 import bookmark from 'lucide-static/icons/bookmark.svg?raw'
 import cctv from 'lucide-static/icons/cctv.svg?raw'
 import check from 'lucide-static/icons/check.svg?raw'
@@ -12,6 +14,8 @@ import droplets from 'lucide-static/icons/droplets.svg?raw'
 import eye from 'lucide-static/icons/eye.svg?raw'
 import eyeOff from 'lucide-static/icons/eye-off.svg?raw'
 import factory from 'lucide-static/icons/factory.svg?raw'
+import fileUp from 'lucide-static/icons/file-up.svg?raw'
+import folderOpen from 'lucide-static/icons/folder-open.svg?raw'
 import graduationCap from 'lucide-static/icons/graduation-cap.svg?raw'
 import hardDrive from 'lucide-static/icons/hard-drive.svg?raw'
 import info from 'lucide-static/icons/info.svg?raw'
@@ -30,6 +34,8 @@ import minus from 'lucide-static/icons/minus.svg?raw'
 import moon from 'lucide-static/icons/moon.svg?raw'
 import mousePointer2 from 'lucide-static/icons/mouse-pointer-2.svg?raw'
 import moveRight from 'lucide-static/icons/move-right.svg?raw'
+import pencil from 'lucide-static/icons/pencil.svg?raw'
+import plug from 'lucide-static/icons/plug.svg?raw'
 import plus from 'lucide-static/icons/plus.svg?raw'
 import refreshCw from 'lucide-static/icons/refresh-cw.svg?raw'
 import route from 'lucide-static/icons/route.svg?raw'
@@ -44,6 +50,8 @@ import trash2 from 'lucide-static/icons/trash-2.svg?raw'
 import trendingDown from 'lucide-static/icons/trending-down.svg?raw'
 import trendingUp from 'lucide-static/icons/trending-up.svg?raw'
 import triangleAlert from 'lucide-static/icons/triangle-alert.svg?raw'
+import undo2 from 'lucide-static/icons/undo-2.svg?raw'
+import upload from 'lucide-static/icons/upload.svg?raw'
 import user from 'lucide-static/icons/user.svg?raw'
 import videoOff from 'lucide-static/icons/video-off.svg?raw'
 import warehouse from 'lucide-static/icons/warehouse.svg?raw'
@@ -55,6 +63,8 @@ import gate from './gate.svg?raw'
 const inner = (svg: string): string => svg.replace(/^[\s\S]*?<svg[^>]*>|<\/svg>\s*$/g, '')
 
 export const ICONS = {
+  'arrow-left-right': inner(arrowLeftRight),
+  'arrow-right': inner(arrowRight),
   bookmark: inner(bookmark),
   cctv: inner(cctv),
   check: inner(check),
@@ -68,6 +78,8 @@ export const ICONS = {
   eye: inner(eye),
   'eye-off': inner(eyeOff),
   factory: inner(factory),
+  'file-up': inner(fileUp),
+  'folder-open': inner(folderOpen),
   gate: inner(gate),
   'graduation-cap': inner(graduationCap),
   'hard-drive': inner(hardDrive),
@@ -87,6 +99,8 @@ export const ICONS = {
   moon: inner(moon),
   'mouse-pointer-2': inner(mousePointer2),
   'move-right': inner(moveRight),
+  pencil: inner(pencil),
+  plug: inner(plug),
   plus: inner(plus),
   'refresh-cw': inner(refreshCw),
   route: inner(route),
@@ -101,6 +115,8 @@ export const ICONS = {
   'trending-down': inner(trendingDown),
   'trending-up': inner(trendingUp),
   'triangle-alert': inner(triangleAlert),
+  'undo-2': inner(undo2),
+  upload: inner(upload),
   user: inner(user),
   'video-off': inner(videoOff),
   warehouse: inner(warehouse),

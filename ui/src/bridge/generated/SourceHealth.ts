@@ -11,7 +11,11 @@ export type SourceHealth = { id: string, title: Title, protocol: Protocol, url: 
 /**
  * Since when the link is lost.
  */
-lost_at: string | null, next_try_at: string | null, last_error: string | null, layers: Array<LayerId>, 
+lost_at: string | null, next_try_at: string | null, last_error: string | null, 
+/**
+ * Added at this desk, and removable again; the others stand in the profile.
+ */
+added: boolean, layers: Array<LayerId>, 
 /**
  * A person took it off the schedule; it can still be asked by hand.
  */

@@ -1,9 +1,14 @@
 // Generated from the list of calls in the crate `desk`. Do not edit.
+import type { AddSourceArgs } from './AddSourceArgs';
+import type { AddedSource } from './AddedSource';
 import type { AtArgs } from './AtArgs';
 import type { CancelJobArgs } from './CancelJobArgs';
+import type { ConnectionTest } from './ConnectionTest';
 import type { DeleteViewArgs } from './DeleteViewArgs';
 import type { FeatureDetail } from './FeatureDetail';
 import type { FeatureRef } from './FeatureRef';
+import type { FileArgs } from './FileArgs';
+import type { ImportSummary } from './ImportSummary';
 import type { LayerInfo } from './LayerInfo';
 import type { MovedArgs } from './MovedArgs';
 import type { NearArgs } from './NearArgs';
@@ -15,8 +20,11 @@ import type { PlaceArgs } from './PlaceArgs';
 import type { QueryAnswer } from './QueryAnswer';
 import type { QueryArgs } from './QueryArgs';
 import type { ReadyArgs } from './ReadyArgs';
+import type { RecogniseArgs } from './RecogniseArgs';
+import type { Recognised } from './Recognised';
 import type { RejectedArgs } from './RejectedArgs';
 import type { RejectedFile } from './RejectedFile';
+import type { RemoveSourceArgs } from './RemoveSourceArgs';
 import type { Run } from './Run';
 import type { RunsArgs } from './RunsArgs';
 import type { SaveViewArgs } from './SaveViewArgs';
@@ -33,6 +41,9 @@ import type { SignInArgs } from './SignInArgs';
 import type { SourcesInfo } from './SourcesInfo';
 import type { Start } from './Start';
 import type { SyncArgs } from './SyncArgs';
+import type { TestSourceArgs } from './TestSourceArgs';
+import type { Trial } from './Trial';
+import type { TrySourceArgs } from './TrySourceArgs';
 
 export interface Asks {
   start: { args: NoArgs; result: Start };
@@ -59,6 +70,13 @@ export interface Acts {
   save_view: { args: SaveViewArgs; result: Array<SavedView> };
   delete_view: { args: DeleteViewArgs; result: Array<SavedView> };
   sync: { args: SyncArgs; result: null };
+  test_source: { args: TestSourceArgs; result: ConnectionTest };
+  recognise: { args: RecogniseArgs; result: Recognised };
+  try_source: { args: TrySourceArgs; result: Trial };
+  add_source: { args: AddSourceArgs; result: AddedSource };
+  remove_source: { args: RemoveSourceArgs; result: null };
+  try_file: { args: FileArgs; result: Trial };
+  import_file: { args: FileArgs; result: ImportSummary };
   cancel_job: { args: CancelJobArgs; result: null };
   ready: { args: ReadyArgs; result: null };
   pause_source: { args: PauseArgs; result: null };

@@ -3,19 +3,24 @@
  * `?link=lost` shows the window without its data centre, `?fault` one source with an error, `?slow` answers late,
  * `?job` runs a job, `?open=air_stations/air-trang-bang` starts for one feature.
  */
+import type { FeatureCollection } from 'geojson'
 import { match } from '../../shared/fold'
 import { recordOf } from '../batch'
-import { CallFailed, type Core, receive, type Watcher } from '../client'
+import { CallFailed, type Core, type FileDrag, receive, type Watcher } from '../client'
 import type {
-  Acts, Asks, Event, FeatureDetail, FeatureRef, FeatureState, LayerInfo, NearHit, Role, SearchHit, RunOutcome, SourcesInfo, Start,} from '../types'
+  Acts, Asks, Event, FeatureDetail, FeatureRef, FeatureState, Job, LayerInfo, NearHit, Role, RunOutcome, SearchHit, SourcesInfo,
+  Start,
+} from '../types'
 import type { ReplayFeature } from './feature'
 import { encodeBatch } from './encode'
+import { ReplayIntake } from './intake'
 import { readingsOf, seriesOf, stateOf, summaryOf } from './live'
 import { distance, grid, inside } from './places'
 
 const ROLES: Role[] = ['guest', 'viewer', 'planner', 'duty_officer', 'administrator']
 const BANDS = ['Tốt', 'Trung bình', 'Kém', 'Xấu', 'Rất xấu', 'Nguy hại']
 const TICK_MS = 2_000
+const ADMINISTRATORS = ['recognise', 'try_source', 'add_source', 'remove_source', 'try_file', 'import_file']
 
 type Handlers<Calls extends { [K in keyof Calls]: { args: unknown; result: unknown } }> = {
   [K in keyof Calls]: (args: Calls[K]['args']) => Calls[K]['result']
@@ -33,7 +38,12 @@ export async function replayCore(): Promise<Core> {
       layers.map(async (layer) => [layer.id, await read<ReplayFeature[]>(`features/${layer.id}`)] as const),
     ),
   )
-  return new Replay(profile, layers, features)
+  const shapes = new Map(
+    await Promise.all(
+      ['outline', 'communes'].map(async (layer) => [layer, await read<FeatureCollection>(`collection/${layer}`)] as const),
+    ),
+  )
+  return new Replay(profile, layers, features, shapes)
 }
 
 class Replay implements Core {
@@ -45,11 +55,20 @@ class Replay implements Core {
   readonly #communes: Map<string, string>
   readonly #asks: Handlers<Asks>
   readonly #acts: Handlers<Acts>
+  readonly #intake: ReplayIntake
   #start: Start
   #running: ReturnType<typeof setInterval> | undefined
   #watcher: Watcher | null = null
+  /** Ids of jobs beside the sync's own, which is 1. */
+  #works = 100
+  readonly #cancelled = new Set<number>()
 
-  constructor(profile: Start['profile'], layers: LayerInfo[], features: Map<string, ReplayFeature[]>) {
+  constructor(
+    profile: Start['profile'],
+    layers: LayerInfo[],
+    features: Map<string, ReplayFeature[]>,
+    shapes: Map<string, FeatureCollection>,
+  ) {
     this.#features = features
     this.#communes = new Map(
       (features.get('communes') ?? []).map(({ properties }) => [String(properties.code), String(properties.full_name)]),
@@ -60,6 +79,8 @@ class Replay implements Core {
       settings: { language: 'vi', theme: 'dark', text_scale: 1, epsg: null, layers: {}, camera: null, favourites: [] },
       session: { name: '', role: 'guest' }, views: [], jobs: [], open: this.#asked(),
     }
+    const intake = new ReplayIntake(() => this.#start.layers, features, (event) => this.#told(event), () => this.#job())
+    this.#intake = intake
     this.#asks = {
       start: () => this.#first(),
       layers: () => this.#first().layers,
@@ -74,7 +95,10 @@ class Replay implements Core {
       },
       place: ({ lon, lat }) => ({ lon, lat, vn2000: this.#grid([lon, lat]), commune: null }),
       at: ({ lon, lat, layers, tolerance_m }) => this.#around([lon, lat], tolerance_m).filter((hit) => layers.includes(hit.layer)),
-      query: () => ({ type: 'FeatureCollection', numberMatched: 0, numberReturned: 0, features: [] }),
+      query: ({ layer }) => {
+        const found = shapes.get(layer)?.features ?? []
+        return { type: 'FeatureCollection', numberMatched: found.length, numberReturned: found.length, features: found }
+      },
       views: () => this.#start.views,
       moved: () => null,
       source_runs: () => [],
@@ -92,7 +116,8 @@ class Replay implements Core {
       save_view: (view) => this.#put('views', [...this.#start.views, { ...view, id: `view-${Date.now()}` }]),
       delete_view: ({ id }) => this.#put('views', this.#start.views.filter((view) => view.id !== id)),
       sync: () => (this.#job(), null),
-      cancel_job: ({ id }) => (this.#end(id), null),
+      ...intake.acts,
+      cancel_job: ({ id }) => (id > 100 ? this.#cancelled.add(id) : this.#end(id), null),
       ready: () => null,
       pause_source: ({ source, paused }) => (this.#pause(source, paused), null),
     }
@@ -105,6 +130,11 @@ class Replay implements Core {
 
   async act<K extends keyof Acts>(call: K, args: Acts[K]['args']): Promise<Acts[K]['result']> {
     await this.#wait()
+    if (ADMINISTRATORS.includes(call) && this.#start.session.role !== 'administrator') {
+      fail('role_needed', 'Việc này cần quyền Quản trị. Vào Cài đặt › Người ở bàn này để đổi vai trò.')
+    }
+    const kind = call === 'recognise' ? call : call.startsWith('try_') ? 'trial' : null
+    if (kind !== null && !(await this.#work(kind))) fail('cancelled', 'Đã dừng theo yêu cầu; dữ liệu vẫn như trước.')
     return this.#acts[call](args)
   }
 
@@ -113,6 +143,29 @@ class Replay implements Core {
     setInterval(() => this.#tick(), TICK_MS)
     if (this.#options.has('job')) this.#job()
     return Promise.resolve()
+  }
+
+  async pickFile(): Promise<string | null> {
+    await this.#wait()
+    return '/home/mai/Tải về/CSYT_thang11.xlsx'
+  }
+
+  /** A browser does not tell where a dropped file lies: a made-up folder stands for it. */
+  onFiles(listener: (drag: FileDrag) => void): Promise<() => void> {
+    const over = (event: DragEvent) => {
+      event.preventDefault()
+      listener({ state: 'over', paths: [] })
+    }
+    const drop = (event: DragEvent) => {
+      event.preventDefault()
+      listener({ state: 'dropped', paths: [...(event.dataTransfer?.files ?? [])].map(({ name }) => `/home/mai/${name}`) })
+    }
+    const leave = (event: DragEvent) => event.relatedTarget === null && listener({ state: 'gone', paths: [] })
+    const ends = new AbortController()
+    addEventListener('dragover', over, { signal: ends.signal })
+    addEventListener('drop', drop, { signal: ends.signal })
+    addEventListener('dragleave', leave, { signal: ends.signal })
+    return Promise.resolve(() => ends.abort())
   }
 
   #asked(): FeatureRef | null {
@@ -167,7 +220,7 @@ class Replay implements Core {
       this.#start.layers.filter((layer) => layer.group !== 'base' && layer.parameters.length > 0 === measured).map(({ id }) => id)
     const fault = this.#options.has('fault')
     const common = (id: string) => ({
-      id, practice: true, link, answered_at: since ?? now, lost_at: since, paused: this.#paused.has(id),
+      id, practice: true, added: false, link, answered_at: since ?? now, lost_at: since, paused: this.#paused.has(id),
       breaker: 'closed', resting_until: null, next_run_at: new Date(Date.now() + 300_000).toISOString(),
       runs: ['changed', 'unchanged', 'failed', 'unchanged'] as RunOutcome[],
     }) as const
@@ -184,6 +237,7 @@ class Replay implements Core {
           ...common('stations'), title: live, protocol: 'sensorthings', url: 'http://127.0.0.1:8700/sensorthings/v1.1',
           freshness: 'fresh', next_try_at: null, last_error: null, layers: layersOf(true),
         },
+        ...this.#intake.added,
       ],
     }
   }
@@ -200,6 +254,27 @@ class Replay implements Core {
 
   #jobOf = (id: number, done: number) =>
     ({ id, kind: 'sync', source: null, title: { vi: 'Cập nhật trường học', en: 'Updating schools' }, done, total: 20, state: 'running' }) as const
+
+  /** A layer that came by an intake is also there at the next start. */
+  #told(event: Event): void {
+    if (event.event === 'layer') this.#start = { ...this.#start, layers: [...this.#start.layers, event.layer] }
+    this.#tell(event)
+  }
+
+  /** A job for as long as a trial takes; false when it was cancelled. */
+  async #work(kind: string): Promise<boolean> {
+    const id = ++this.#works
+    const job: Job = {
+      id, kind, source: null, title: { vi: 'Đọc thử', en: 'Trying' }, done: 0, total: this.#options.has('slow') ? 20 : 2, state: 'running',
+    }
+    for (let done = 0; done < job.total; done++) {
+      this.#tell({ event: 'job', job: { ...job, done } })
+      await new Promise((resolve) => setTimeout(resolve, 150))
+      if (this.#cancelled.has(id)) break
+    }
+    this.#tell({ event: 'job', job: { ...job, state: this.#cancelled.has(id) ? 'cancelled' : 'done' } })
+    return !this.#cancelled.has(id)
+  }
 
   #job(): void {
     let done = 0

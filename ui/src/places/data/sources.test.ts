@@ -3,7 +3,7 @@ import type { Job, LayerInfo, SourceHealth } from '../../bridge'
 import { setLanguage } from '../../shared/i18n.svelte'
 import { layer as fixture } from '../../state/fixture'
 import {
-  ageText, asOfText, countStates, countText, groupLayers, nextText, originText, rowAfter, sortSources, stateOf, syncBar,
+  ageText, asOfText, countStates, countText, filterSources, groupLayers, nextText, originText, rowAfter, sortSources, stateOf, syncBar,
   troubleText,
 } from './sources'
 
@@ -15,7 +15,8 @@ const MINUTE = 60_000
 function source(id: string, change: Partial<SourceHealth> = {}): SourceHealth {
   return {
     id, title: { vi: id, en: id }, protocol: 'ogc-api-features', url: `https://example.vn/${id}`, practice: false, link: 'up',
-    freshness: 'fresh', answered_at: '2026-11-23T07:00:00Z', lost_at: null, next_try_at: null, last_error: null, layers: [],
+    freshness: 'fresh', answered_at: '2026-11-23T07:00:00Z', lost_at: null, next_try_at: null, last_error: null, added: false,
+    layers: [],
     paused: false, breaker: 'closed', resting_until: null, next_run_at: null, runs: [],
     ...change,
   }
@@ -41,6 +42,16 @@ describe('the order and the states of sources', () => {
   test('a server that never answered and is lost counts as disconnected', () => {
     expect(stateOf(source('a', { link: 'lost', freshness: 'never', answered_at: null }))).toBe('offline')
     expect(stateOf(source('a', { link: 'unknown', freshness: 'never', answered_at: null }))).toBe('never')
+  })
+
+  test('are found by words of their title, address or protocol, without diacritics', () => {
+    const all = [source('truong', { title: { vi: 'Trường học', en: 'Schools' } }), source('tram', { protocol: 'sensorthings' })]
+    const found = (text: string) => filterSources(all, text).map(({ id }) => id)
+    expect(found('truong hoc')).toEqual(['truong'])
+    expect(found('example tram')).toEqual(['tram'])
+    expect(found('sensor')).toEqual(['tram'])
+    expect(found(' ')).toEqual(['truong', 'tram'])
+    expect(found('xe buýt')).toEqual([])
   })
 
   test('only states that occur are counted', () => {

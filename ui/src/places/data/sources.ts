@@ -1,6 +1,7 @@
 /** What the place Dữ liệu says of sources and layers: order, groups, words. Plain, so that it is tested without a window. */
-import type { Freshness, Job, Language, LayerInfo, Role, SourceHealth } from '../../bridge'
+import type { ConnectionTest, Freshness, Job, Language, LayerInfo, Role, SourceHealth } from '../../bridge'
 import { formatDate, formatDateTime } from '../../shared/formats'
+import { match } from '../../shared/fold'
 import { language, t, tt } from '../../shared/i18n.svelte'
 import { momentText, spanText } from '../../shared/words'
 
@@ -16,6 +17,10 @@ export function sortSources(sources: readonly SourceHealth[], by: Language): Sou
   const urgency = (source: SourceHealth) => BY_URGENCY.indexOf(stateOf(source))
   return [...sources].sort((a, b) => urgency(a) - urgency(b) || compare(a.title[by], b.title[by]) || compare(a.id, b.id))
 }
+
+/** Those whose title, address or protocol hold the words; diacritics do not matter. */
+export const filterSources = (sources: readonly SourceHealth[], text: string): SourceHealth[] =>
+  sources.filter(({ title, url, protocol }) => match(`${tt(title)} ${url} ${t(`protocol.${protocol}`)}`, text) !== null)
 
 /** How many sources are in each state; states without a source are left out. Good news first, as in the legend. */
 export function countStates(sources: readonly SourceHealth[]): { state: Freshness; count: number }[] {
@@ -92,6 +97,16 @@ export function troubleText(source: SourceHealth, now: number, zone: string): st
 export function syncBar(role: Role, jobs: readonly Job[]): string | null {
   if (role === 'guest') return t('data.sync_needs_role', { role: t('role.viewer') })
   return syncJobs(jobs).length > 0 ? t('data.sync_running') : null
+}
+
+/** Why a source cannot be removed by this person; `null` when it can. */
+export const removeBar = (role: Role): string | null =>
+  role === 'administrator' ? null : t('data.remove_needs_role', { role: t('role.administrator') })
+
+/** `Trả lời sau 120 ms, 9 lớp`, or why it cannot be used. */
+export function testText({ took_ms, offers, error }: ConnectionTest): string {
+  if (error !== null) return error
+  return offers === null ? t('data.test_answered', { ms: took_ms }) : t('data.test_offers', { ms: took_ms, n: offers })
 }
 
 export const syncJobs = (jobs: readonly Job[]): Job[] => jobs.filter((job) => job.kind === 'sync')

@@ -4,7 +4,7 @@ import type { Desk, Workplace } from '../../state/desk.svelte'
 import { toggleTheme } from '../../state/look.svelte'
 
 /** Marks what F6 walks through, in this order. */
-const REGIONS = ['rail', 'panel', 'map', 'inspector', 'sources', 'source-detail']
+const REGIONS = ['rail', 'panel', 'map', 'inspector', 'sources', 'intake', 'source-detail']
 
 const find = (selector: string) => document.querySelector<HTMLElement>(selector)
 

@@ -5,6 +5,7 @@ import { language, t, tt } from '../../../shared/i18n.svelte'
 import type { Desk } from '../../../state/desk.svelte'
 import { shownTheme, toggleTheme } from '../../../state/look.svelte'
 import { drawnChoice } from '../../../state/model'
+import { type Intake, intakesOf } from '../../data/intake/intakes.svelte'
 
 export interface Command {
   key: string
@@ -42,6 +43,8 @@ function general(desk: Desk): Bare[] {
     },
     { key: 'language', icon: 'languages', text: t('command.language'), run: () => desk.change({ language: other }) },
     { key: 'data', icon: 'hard-drive', text: t('command.data'), keys: 'Ctrl 5', run: () => (desk.workplace = 'data') },
+    { key: 'add-source', icon: 'plus', text: t('intake.add_source'), run: () => takeIn(desk, 'source') },
+    { key: 'import', icon: 'upload', text: t('intake.import'), run: () => takeIn(desk, 'file') },
     { key: 'settings', icon: 'settings', text: t('command.settings'), run: () => (desk.settingsOpen = true) },
   ]
   if (desk.model.session.role !== 'guest' && desk.model.sources.sources.length > 0) {
@@ -51,6 +54,11 @@ function general(desk: Desk): Bare[] {
     bare.unshift({ key: 'solo-end', icon: 'eye', text: t('command.solo_end'), run: () => (desk.solo = null) })
   }
   return bare
+}
+
+function takeIn(desk: Desk, kind: Intake['kind']): void {
+  desk.workplace = 'data'
+  intakesOf(desk).open(kind)
 }
 
 function showHome(desk: Desk): void {
