@@ -39,7 +39,7 @@ impl Backend {
     }
 
     /// Puts a version of the data where the server finds it, in one step.
-    pub fn serve(&self, _version: usize, text: &str) {
+    pub fn serve(&self, text: &str) {
         if let Some(file) = &self.file {
             let beside = file.with_extension("new");
             std::fs::write(&beside, text).unwrap();
