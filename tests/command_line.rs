@@ -257,6 +257,27 @@ fn a_source_that_fails_does_not_keep_the_next_from_its_try() {
 }
 
 #[test]
+fn sources_have_a_log_and_can_be_paused() {
+    let home = home();
+    // Nobody listens there: the run failed, and that is what the log says.
+    let health = json(home.path(), &["--practice", "http://127.0.0.1:9", "sources"]);
+    assert_eq!(health[0]["runs"], serde_json::json!(["failed"]), "{health}");
+    assert!(health[0]["breaker"] == "closed" && health[0]["paused"] == false && health[0]["next_run_at"].is_null());
+    let log = json(home.path(), &["sources", "--log", "features"]);
+    assert_eq!(log.as_array().unwrap().len(), 1);
+    assert!(log[0]["trigger"] == "person" && log[0]["outcome"] == "failed", "{log}");
+    assert_eq!(log[0]["failure"]["code"], "refused");
+    assert_eq!(json(home.path(), &["sources", "--pause", "features"])["paused"], true);
+    let health = json(home.path(), &["--practice", "http://127.0.0.1:9", "sources"]);
+    assert_eq!((health[0]["paused"].as_bool(), health[0]["runs"].as_array().unwrap().len()), (Some(true), 1));
+    assert_eq!(json(home.path(), &["sources", "--resume", "features"])["paused"], false);
+    assert_eq!(json(home.path(), &["sources", "--rejected"]), serde_json::json!([]));
+    for option in ["--log", "--pause", "--resume"] {
+        assert_eq!(failure(home.path(), &["sources", option, "x"])["code"], "no_source", "{option}");
+    }
+}
+
+#[test]
 fn swapped_axes_of_a_whole_file_are_put_right_with_a_warning() {
     let home = home();
     let file = home.path().join("swapped.csv");

@@ -20,6 +20,8 @@ pub struct Backend {
     layer: &'static str,
     /// Its answers carry a digest, or a packing with a sum of its own.
     pub guarded: bool,
+    /// Its share of the faults: a server that takes long gets fewer.
+    pub weight: usize,
     /// For each version of the data.
     targets: [Target; 2],
     /// What it reads with every request, where it does.
@@ -39,7 +41,7 @@ impl Backend {
     }
 
     /// Puts a version of the data where the server finds it, in one step.
-    pub fn serve(&self, _version: usize, text: &str) {
+    pub fn serve(&self, text: &str) {
         if let Some(file) = &self.file {
             let beside = file.with_extension("new");
             std::fs::write(&beside, text).unwrap();
@@ -128,6 +130,7 @@ async fn practice_centre() -> Backend {
         path: "/ogc",
         layer: "",
         guarded: true,
+        weight: 3,
         targets: [Target::Port(0), Target::Port(0)],
         file: None,
         _folder: folder,
@@ -171,6 +174,7 @@ async fn nginx() -> Backend {
         path: "/communes.geojson",
         layer: "",
         guarded: true,
+        weight: 3,
         targets: both(port),
         file: Some(file),
         _folder: folder,
@@ -206,6 +210,7 @@ async fn pygeoapi(foreign: &Path, proxy: u16) -> Backend {
         path: "",
         layer: "",
         guarded: false,
+        weight: 1,
         targets: both(port),
         file: Some(file),
         _folder: folder,
@@ -232,6 +237,7 @@ fn mapserver() -> Backend {
         path: "/cgi-bin/mapserv",
         layer: "",
         guarded: false,
+        weight: 1,
         targets: [target.clone(), target],
         file: Some(file),
         _folder: folder,
@@ -255,6 +261,7 @@ async fn koop(foreign: &Path) -> Backend {
         path: "/test/rest/services/tay-ninh/FeatureServer",
         layer: "id_field = \"code\"",
         guarded: false,
+        weight: 2,
         targets: both(port),
         file: Some(file),
         _folder: folder,

@@ -138,7 +138,7 @@ impl Answer {
     }
 
     fn is_packed(&self) -> bool {
-        self.head.iter().any(|line| line.to_ascii_lowercase() == "content-encoding: gzip")
+        self.head.iter().any(|line| line.eq_ignore_ascii_case("content-encoding: gzip"))
     }
 
     fn bytes(&self, length: usize) -> Vec<u8> {

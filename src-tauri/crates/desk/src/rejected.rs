@@ -159,7 +159,7 @@ fn files_in(dir: &Path, what: &str) -> Vec<(PathBuf, Timestamp)> {
             (what.is_empty() || of == what).then(|| (path.clone(), at))
         })
         .collect();
-    found.sort_by(|a, b| a.1.cmp(&b.1));
+    found.sort_by_key(|(_, at)| *at);
     found
 }
 

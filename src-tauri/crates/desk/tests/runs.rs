@@ -1,12 +1,13 @@
 //! What the desk keeps of the runs of its sources: the log, pauses, rejected rows, deliveries that lack too much.
 #![allow(clippy::unwrap_used)]
 
-use desk::api::{Run, RunOutcome, RunTrigger};
+use desk::api::{BreakerState, Run, RunOutcome, RunTrigger};
 use desk::{Desk, Kind, LayerId, Options, SyncOptions, call};
 use practice::{Fault, Practice};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 async fn practice(home: &Path) -> Practice {
@@ -255,4 +256,33 @@ async fn rejected_rows_are_kept_listed_and_can_be_mended() {
     let before = features(&desk, "schools");
     let summary = desk.import(Path::new(mend), &LayerId::new("schools").unwrap(), &options, &mut |_, _| true).unwrap();
     assert_eq!((summary.accepted, features(&desk, "schools")), (1, before + 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_fails_for_a_minute_rests_and_a_person_may_try_all_the_same() {
+    let home = tempfile::tempdir().unwrap();
+    let centre = practice(home.path()).await;
+    let secs = Arc::new(AtomicI64::new(1_795_000_000));
+    let shown = secs.clone();
+    let clock = Arc::new(move || desk::Timestamp::from_second(shown.load(Ordering::Relaxed)).unwrap());
+    let practice_url = Some(centre.base_url());
+    let (desk, _) = Desk::open(Options { practice_url, clock, ..Options::at(home.path()) }).unwrap();
+    let health = || desk.sources_info().sources.into_iter().find(|source| source.id == "features").unwrap();
+    centre.faults().set("/ogc", Fault::Status { code: 503, retry_after: None }, None);
+    for _ in 0..5 {
+        assert_eq!(health().breaker, BreakerState::Closed);
+        desk.sync_once(Some("features")).await.unwrap_err();
+        secs.fetch_add(15, Ordering::Relaxed);
+    }
+    let resting = health();
+    assert_eq!(resting.breaker, BreakerState::Open, "{resting:?}");
+    assert_eq!(resting.resting_until.unwrap().as_second(), 1_795_000_000 + 60 + 60);
+    secs.fetch_add(60, Ordering::Relaxed);
+    assert_eq!(health().breaker, BreakerState::HalfOpen);
+    desk.sync_once(Some("features")).await.unwrap_err();
+    assert_eq!(health().resting_until.unwrap().as_second(), secs.load(Ordering::Relaxed) + 120, "twice as long");
+    centre.faults().clear();
+    desk.sync_once(Some("features")).await.unwrap();
+    assert_eq!((health().breaker, health().resting_until), (BreakerState::Closed, None));
+    centre.stop().await;
 }

@@ -82,7 +82,7 @@ impl Desk {
         Syncing { tasks }
     }
 
-    /// Fetches one source, or all, once. Returns the number of layers that changed and of observations taken in.
+    /// Fetches one source, or all that are not paused, once. Returns the number of layers that changed and of observations taken in.
     ///
     /// # Errors
     /// The first source's failure, after all were tried.
@@ -109,6 +109,10 @@ impl Desk {
             first_failure = Some(failure);
         }
         for spec in chosen {
+            // Who asks for all does not mean those that were paused.
+            if source.is_none() && self.is_paused(&spec.id) {
+                continue;
+            }
             if self.links().url(&spec.id).is_none() {
                 first_failure.get_or_insert(self.failure("no_practice", [("source", spec.id.as_str())]));
                 continue;
