@@ -80,7 +80,7 @@ pub(crate) struct Body {
     pub(crate) content_type: String,
     /// The system of the coordinates (OGC 18-058r1, Part 2).
     pub(crate) content_crs: Option<String>,
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: Box<HeaderMap>,
 }
 
 pub(crate) enum Answer {
@@ -216,7 +216,7 @@ impl Client {
             last_modified: text(LAST_MODIFIED.as_str()).and_then(|date| http_date(&date)),
             content_type: text(CONTENT_TYPE.as_str()).unwrap_or_default(),
             content_crs: text("content-crs"),
-            headers: response.headers().clone(),
+            headers: Box::new(response.headers().clone()),
         };
         let host = host_of(url);
         let limit_bytes = self.options.body_limit_bytes;
