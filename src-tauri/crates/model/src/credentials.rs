@@ -21,8 +21,8 @@ pub fn holds_login(address: &str) -> bool {
 
 impl SourceSpec {
     /// What is wrong with the source's credentials and addresses: the key at fault and a sentence, in which no secret is
-    /// repeated.
-    pub(crate) fn credentials_fault(&self) -> Option<(String, String)> {
+    /// repeated. [`crate::Profile::from_toml`] asks this of every source.
+    pub fn credentials_fault(&self) -> Option<(String, String)> {
         let token_url = match &self.credentials {
             Some(Credentials::ClientCredentials { token_url, .. }) => Some(token_url.as_str()),
             _ => None,

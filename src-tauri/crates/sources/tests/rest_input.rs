@@ -63,6 +63,10 @@ async fn answer_that_is_no_list_is_an_error_with_what_came_instead() {
     }
     let deep = format!("{{\"data\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
     assert_eq!(answered(deep, LIST).await.unwrap_err().code(), "malformed");
+    let nothing = format!("{{\"data\":[{}0]}}", "0,".repeat(4_000_000));
+    let error = answered(nothing, LIST).await.unwrap_err();
+    assert!(error.to_string().contains("4000001 items"), "{error}");
+    assert!(common::peak_mb() < 512, "{} MB", common::peak_mb());
     let large = format!("{{\"data\":[],\"x\":\"{}\"}}", "x".repeat(17 << 20));
     assert_eq!(answered(large, LIST).await.unwrap_err().code(), "too_large");
     assert_eq!(answered(&b"{\"data\":[{\"id\":1"[..], LIST).await.unwrap_err().code(), "truncated");

@@ -91,7 +91,7 @@ pub(crate) struct Body {
     pub(crate) content_type: String,
     /// The system of the coordinates (OGC 18-058r1, Part 2).
     pub(crate) content_crs: Option<String>,
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: Box<HeaderMap>,
 }
 
 pub(crate) enum Answer {
@@ -245,7 +245,7 @@ impl Client {
             last_modified: text(LAST_MODIFIED.as_str()).and_then(|date| http_date(&date)),
             content_type: text(CONTENT_TYPE.as_str()).unwrap_or_default(),
             content_crs: text("content-crs"),
-            headers: response.headers().clone(),
+            headers: Box::new(response.headers().clone()),
         };
         let gzip = is_gzip(url, response.headers())?;
         let promised = digest::promised(response.headers(), response.status() == StatusCode::OK);

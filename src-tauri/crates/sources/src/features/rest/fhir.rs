@@ -2,7 +2,7 @@
 //! they manage is.
 
 use super::items::{self, key_of};
-use super::{Face, Next, Page, Progressed, below, instead, print, with};
+use super::{Face, Next, Page, Progressed, below, instead, print, rows, with};
 use crate::features::{Wanted, malformed};
 use crate::file::{rejection, stored};
 use crate::geojson::Parsed;
@@ -93,8 +93,7 @@ impl Face for Fhir<'_> {
             }
         }
         let found = resources(self.kind(), "match");
-        let first_row = so_far.received + 1;
-        let rows = (first_row..).zip(&found).map(|(row, resource)| self.read(resource, &places, row)).collect();
+        let rows = rows(url, &found, so_far, |resource, row| self.read(resource, &places, row))?;
         let links = page.get("link").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
         let next = links.iter().find(|link| link.get("relation").and_then(Json::as_str) == Some("next"));
         let next = match next.and_then(|link| link.get("url")?.as_str()) {

@@ -1,7 +1,7 @@
 //! A list that the profile maps item by item.
 
 use super::items;
-use super::{Face, Next, Page, Progressed, below, instead, next_link, print, with};
+use super::{Face, Next, Page, Progressed, below, instead, next_link, print, rows, with};
 use crate::features::{Wanted, malformed};
 use crate::net::{FetchError, follow};
 use model::{Paging, RestMapping, Timestamp};
@@ -38,8 +38,7 @@ impl Face for List<'_> {
     fn page(&self, url: &Url, headers: &HeaderMap, page: &Json, so_far: &Progressed) -> Result<Page, FetchError> {
         let found = self.items(url, page)?;
         let total = self.mapping.total.as_ref().map(|path| total(url, path, page)).transpose()?;
-        let first_row = so_far.received + 1;
-        let rows = (first_row..).zip(&found).map(|(row, item)| items::read(self.mapping, item, row)).collect();
+        let rows = rows(url, &found, so_far, |item, row| items::read(self.mapping, item, row))?;
         let as_of = self.mapping.as_of.as_ref().and_then(|path| moment(path, page));
         let next = self.next(url, headers, page, &found, total, so_far)?;
         Ok(Page { rows, print: print(&found), total, as_of, next })

@@ -31,8 +31,10 @@ impl FeatureService for Rest {
     }
 }
 
-/// Largest page: as a tree it takes some twenty times as much memory.
-const PAGE_LIMIT_BYTES: u64 = 16 << 20;
+/// Largest page: as a tree it takes up to thirty times as much memory.
+const PAGE_LIMIT_BYTES: u64 = 8 << 20;
+/// More items in a page are none: they would be shorter than a key and a place.
+const MAX_ITEMS: usize = 150_000;
 /// A gateway that counts requests may ask to wait this long, within the fetch.
 const LONGEST_WAIT_SECS: u64 = 30;
 /// And so often for one page.
@@ -197,6 +199,22 @@ fn instead(document: &Json) -> String {
         Json::String(_) => "a text".into(),
         other => other.to_string(),
     }
+}
+
+/// Reads the items of a page.
+fn rows(
+    url: &Url,
+    items: &[&Json],
+    so_far: &Progressed,
+    read: impl Fn(&Json, u64) -> Result<Parsed, Rejection>,
+) -> Result<Vec<Result<Parsed, Rejection>>, FetchError> {
+    if items.len() > MAX_ITEMS {
+        return Err(malformed(
+            url,
+            format!("a page has {} items, more than {MAX_ITEMS}; let it be paged", items.len()),
+        ));
+    }
+    Ok((so_far.received + 1..).zip(items).map(|(row, item)| read(item, row)).collect())
 }
 
 fn print(items: &[&Json]) -> u64 {

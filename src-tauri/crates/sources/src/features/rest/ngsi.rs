@@ -1,7 +1,7 @@
 //! Entities of an NGSI-LD broker (ETSI GS CIM 009): those of one type, normalised or simplified, page by page.
 
 use super::items::{self, key_of, value_of};
-use super::{Face, Next, Page, Progressed, below, instead, next_link, print, with};
+use super::{Face, Next, Page, Progressed, below, instead, next_link, print, rows, with};
 use crate::features::{Wanted, malformed};
 use crate::file::rejection;
 use crate::geojson::Parsed;
@@ -43,8 +43,8 @@ impl Face for Broker<'_> {
         let Some(entities) = page.as_array() else {
             return Err(malformed(url, format!("no list of entities came but {}", instead(page))));
         };
-        let first_row = so_far.received + 1;
-        let rows = (first_row..).zip(entities).map(|(row, entity)| self.read(entity, row)).collect();
+        let entities: Vec<&Json> = entities.iter().collect();
+        let rows = rows(url, &entities, so_far, |entity, row| self.read(entity, row))?;
         let total = headers.get(COUNT).and_then(|count| count.to_str().ok()?.trim().parse().ok());
         let count = entities.len() as u64;
         let received = so_far.received + count;
@@ -57,7 +57,7 @@ impl Face for Broker<'_> {
             (None, None) if so_far.pages > 0 && count < so_far.first_page => Next::End,
             (None, None) => Next::Perhaps(with(url, &[("offset", received.to_string())])),
         };
-        Ok(Page { rows, print: print(&entities.iter().collect::<Vec<_>>()), total, as_of: None, next })
+        Ok(Page { rows, print: print(&entities), total, as_of: None, next })
     }
 }
 
