@@ -19,7 +19,7 @@ pub struct ExportOptions {
 
 impl Desk {
     /// Writes a layer, or a part of it, to a file; the format by the file's ending: geojson, geojsonl, gpkg, csv,
-    /// kml.
+    /// kml, fgb.
     /// The file is whole or not there. Returns the number of features.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Writing features to a file: whole or not at all.
 
 use crate::csv::CsvWriter;
+use crate::flatgeobuf::FgbWriter;
 use crate::geojson::GeoJsonWriter;
 use crate::kml::KmlWriter;
 use model::{Feature, Field};
@@ -17,14 +18,14 @@ pub struct WriteOptions {
     pub lon_lat: bool,
     /// CSV: a byte order mark in front, by which Excel knows UTF-8.
     pub bom: bool,
-    /// GeoJSON, KML: the collection's name.
+    /// GeoJSON, KML, FlatGeobuf: the collection's name.
     pub name: Option<String>,
 }
 
 /// Why a file was not written. The file that stood there before is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    #[error("{}: the ending {ending:?} is not known; use .geojson, .geojsonl, .csv or .kml", path.display())]
+    #[error("{}: the ending {ending:?} is not known; use .geojson, .geojsonl, .csv, .kml or .fgb", path.display())]
     UnknownEnding { path: PathBuf, ending: String },
     #[error("{}: no permission to write there", path.display())]
     NoPermission { path: PathBuf },
@@ -87,13 +88,14 @@ enum Writer<W: Write> {
     GeoJson(GeoJsonWriter<W>),
     Csv(Box<CsvWriter<W>>),
     Kml(KmlWriter<W>),
+    FlatGeobuf(Box<FgbWriter<W>>),
 }
 
 /// Writes features by the file's ending: `.geojson`/`.json`, `.geojsonl`/`.geojsons`/`.ndjson`, `.csv`,
-/// `.kml` (WGS84 only). Returns how many.
+/// `.kml` (WGS84 only), `.fgb` (in the order of its index). Returns how many.
 ///
 /// Into a file beside it, flushed to disk, then renamed: a reader never sees half a file, and an error leaves the old one.
-/// CSV holds the id, the position and `fields`; GeoJSON all properties.
+/// CSV holds the id, the position and `fields`; GeoJSON and FlatGeobuf all properties.
 ///
 /// # Errors
 /// [`WriteError`]; the temporary file is gone then.
@@ -109,6 +111,7 @@ pub fn write_file(
         "geojsonl" | "geojsons" | "ndjson" | "jsonl" => Form::Lines,
         "csv" => Form::Csv,
         "kml" => Form::Kml,
+        "fgb" => Form::FlatGeobuf,
         _ => return Err(WriteError::UnknownEnding { path: path.to_path_buf(), ending }),
     };
     if path.is_dir() {
@@ -129,6 +132,7 @@ enum Form {
     Lines,
     Csv,
     Kml,
+    FlatGeobuf,
 }
 
 fn fill(
@@ -153,6 +157,8 @@ fn fill(
     }
     let started = match form {
         Form::Kml => KmlWriter::new(file, fields, options.name.as_deref()).map(Writer::Kml),
+        Form::FlatGeobuf => FgbWriter::new(file, path, fields, options.name.as_deref(), epsg)
+            .map(|writer| Writer::FlatGeobuf(Box::new(writer))),
         Form::Csv => {
             CsvWriter::new(file, fields, !options.lon_lat, options.bom).map(|writer| Writer::Csv(Box::new(writer)))
         }
@@ -178,6 +184,7 @@ fn fill(
             Writer::GeoJson(writer) => writer.feature(&feature),
             Writer::Csv(writer) => writer.feature(&feature),
             Writer::Kml(writer) => writer.feature(&feature),
+            Writer::FlatGeobuf(writer) => writer.feature(&feature),
         };
         written.map_err(|error| match error.kind() {
             io::ErrorKind::InvalidData => {
@@ -191,6 +198,7 @@ fn fill(
         Writer::GeoJson(writer) => writer.finish(),
         Writer::Csv(writer) => writer.finish(),
         Writer::Kml(writer) => writer.finish(),
+        Writer::FlatGeobuf(writer) => writer.finish(),
     };
     let file = finished.and_then(|file| file.into_inner().map_err(io::IntoInnerError::into_error));
     file.and_then(|file| file.sync_all()).map_err(|error| wrong(&error))?;

@@ -32,15 +32,27 @@ pub(crate) fn definition(srs_id: i32) -> Option<(String, String)> {
                 r#"PROJCS["WGS 84 / Pseudo-Mercator",{WGS84_GEOGCS},PROJECTION["Mercator_1SP"],PARAMETER["central_meridian",0],PARAMETER["scale_factor",1],PARAMETER["false_easting",0],PARAMETER["false_northing",0],UNIT["metre",1,AUTHORITY["EPSG","9001"]],AXIS["Easting",EAST],AXIS["Northing",NORTH],EXTENSION["PROJ4","+proj=merc +a=6378137 +b=6378137 +lat_ts=0 +lon_0=0 +x_0=0 +y_0=0 +k=1 +units=m +nadgrids=@null +wktext +no_defs"],AUTHORITY["EPSG","3857"]]"#
             ),
         ),
+        32_648 | 32_649 => {
+            let zone = srs_id - 32_600;
+            let name = format!("WGS 84 / UTM zone {zone}N");
+            let wkt = transverse(&name, WGS84_GEOGCS, &(zone * 6 - 183).to_string(), "0.9996", srs_id);
+            (name, wkt)
+        }
         _ => {
             let (epsg, name, meridian, scale) = VN2000_GRIDS.iter().find(|grid| grid.0 == srs_id)?;
-            let wkt = format!(
-                r#"PROJCS["VN-2000 / {name}",{VN2000_GEOGCS},PROJECTION["Transverse_Mercator"],PARAMETER["latitude_of_origin",0],PARAMETER["central_meridian",{meridian}],PARAMETER["scale_factor",{scale}],PARAMETER["false_easting",500000],PARAMETER["false_northing",0],UNIT["metre",1,AUTHORITY["EPSG","9001"]],AXIS["Easting",EAST],AXIS["Northing",NORTH],AUTHORITY["EPSG","{epsg}"]]"#
-            );
-            (format!("VN-2000 / {name}"), wkt)
+            let name = format!("VN-2000 / {name}");
+            let wkt = transverse(&name, VN2000_GEOGCS, meridian, scale, *epsg);
+            (name, wkt)
         }
     };
     Some(known)
+}
+
+/// A transverse Mercator grid in metres, its false easting 500 km.
+fn transverse(name: &str, datum: &str, meridian: &str, scale: &str, epsg: i32) -> String {
+    format!(
+        r#"PROJCS["{name}",{datum},PROJECTION["Transverse_Mercator"],PARAMETER["latitude_of_origin",0],PARAMETER["central_meridian",{meridian}],PARAMETER["scale_factor",{scale}],PARAMETER["false_easting",500000],PARAMETER["false_northing",0],UNIT["metre",1,AUTHORITY["EPSG","9001"]],AXIS["Easting",EAST],AXIS["Northing",NORTH],AUTHORITY["EPSG","{epsg}"]]"#
+    )
 }
 
 /// Adds a code to `gpkg_spatial_ref_sys` unless it is there. False when the code is not known.

@@ -136,3 +136,24 @@ fn export_replaces_only_when_whole() {
     assert!(export_gpkg(&missing, &schema, &mut points(1, 1), &provenance()).is_err());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
 }
+
+#[test]
+fn exports_in_every_system_name_it_as_gdal_knows_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let codes = [4326, 4756, 3857, 32_648, 32_649, 3405, 3406].into_iter().chain(5896..=5899).chain(9205..=9218);
+    for code in codes {
+        let path = folder.path().join(format!("{code}.gpkg"));
+        let schema = LayerSchema { srs_id: code, ..layer("stations", GeometryKind::Point) };
+        assert_eq!(export_gpkg(&path, &schema, &mut points(3, 1), &provenance()).unwrap(), 3, "{code}");
+        if matches!(code, 32_648 | 3405 | 9209 | 4326) {
+            validate(&path);
+        }
+        let Some(words) = ogrinfo(&path, &["-al", "-so"]) else { return };
+        assert!(words.contains(&format!("ID[\"EPSG\",{code}]]\nData axis")), "{code}: {words}");
+        // The same numbers as those of the register that GDAL brings.
+        let register = Command::new("gdalsrsinfo").args(["-o", "proj4", &format!("EPSG:{code}")]).output().unwrap();
+        let ours = Command::new("gdalsrsinfo").args(["-o", "proj4"]).arg(&path).output().unwrap();
+        let plain = |words: &[u8]| String::from_utf8_lossy(words).trim().replace(" +type=crs", "");
+        assert_eq!(plain(&ours.stdout), plain(&register.stdout), "{code}");
+    }
+}

@@ -1,8 +1,13 @@
-//! FlatGeobuf in (specification 3.27): the features one behind the other; the index is skipped.
+//! FlatGeobuf in and out (specification 3.27): read one feature behind the other, the index skipped; written with one.
 //!
-//! A reader of our own: the crate of this name stands on geozero, which a few bytes bring to abort.
+//! Of our own: the crate of this name stands on geozero, which a few bytes bring to abort.
 
 mod buffer;
+mod builder;
+mod tree;
+mod write;
+
+pub(crate) use write::FgbWriter;
 
 use crate::crs;
 use crate::file::{

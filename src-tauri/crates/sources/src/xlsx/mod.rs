@@ -166,11 +166,11 @@ fn header(
     let names = |at: usize| names(&head[at], at.checked_sub(1).map(|above| &head[above]));
     let unmapped = ReadOptions { map: Vec::new(), ..options.clone() };
     for options in [options, &unmapped] {
-        for at in 0..head.len() {
+        for (at, row) in head.iter().enumerate() {
             let columns = names(at);
             let headers: Vec<String> = columns.iter().map(|(_, name)| name.clone()).collect();
             if columns::position(path, &headers, options).is_ok() {
-                return Ok(Some((Header { row: head[at].number, columns }, true)));
+                return Ok(Some((Header { row: row.number, columns }, true)));
             }
         }
     }

@@ -1,0 +1,261 @@
+//! Every format against GDAL's reading of the same file: what GDAL writes we read as it does, what we write it reads as we
+//! hold it. The province's own layers, and a set of all shapes and letters.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Folder, assert_same, by_gdal, ogr2ogr, read, read_bytes, rejected};
+use model::{Feature, Value};
+use sources::{Format, WriteOptions, write_file};
+use std::path::{Path, PathBuf};
+
+const LETTERS: &str = "aàảãáạăằẳẵắặâầẩẫấậbcdđeèẻẽéẹêềểễếệghiìỉĩíịklmnoòỏõóọôồổỗốộơờởỡớợpqrstuùủũúụưừửữứựvxyỳỷỹýỵ ẮẰẲẴẶẤẦẨẪẬĐẾỀỂỄỆỐỒỔỖỘỚỜỞỠỢỨỪỬỮỰỲỶỸỴÝ Hoà Thành Hòa thuý thúy";
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../maps/tay-ninh/data").join(name)
+}
+
+/// All kinds of shapes, all kinds of values.
+fn mixed() -> String {
+    let shapes = [
+        ("p", r#"{"type":"Point","coordinates":[106.123456789012,11.1]}"#),
+        ("l", r#"{"type":"LineString","coordinates":[[106,11],[106.1,11.1],[106.2,11]]}"#),
+        (
+            "h",
+            r#"{"type":"Polygon","coordinates":[[[106,11],[106.1,11],[106.1,11.1],[106,11.1],[106,11]],[[106.02,11.02],[106.02,11.04],[106.04,11.04],[106.02,11.02]]]}"#,
+        ),
+        ("mp", r#"{"type":"MultiPoint","coordinates":[[106.3,11.3],[106.4,11.1]]}"#),
+        (
+            "ml",
+            r#"{"type":"MultiLineString","coordinates":[[[106,11.5],[106.1,11.6]],[[106.2,11.5],[106.3,11.5],[106.4,11.6]]]}"#,
+        ),
+        (
+            "my",
+            r#"{"type":"MultiPolygon","coordinates":[[[[106.5,11],[106.6,11],[106.6,11.1],[106.5,11]]],[[[106.7,11],[106.8,11],[106.8,11.1],[106.7,11.1],[106.7,11]],[[106.72,11.02],[106.72,11.04],[106.74,11.04],[106.72,11.02]]]]}"#,
+        ),
+        (
+            "gc",
+            r#"{"type":"GeometryCollection","geometries":[{"type":"Point","coordinates":[106.1,11.2]},{"type":"LineString","coordinates":[[106.1,11.2],[106.2,11.3]]}]}"#,
+        ),
+    ];
+    let rows = shapes.map(|(id, shape)| {
+        let long = "đường,".repeat(60);
+        format!(r#"{{"type":"Feature","id":"{id}","properties":{{"ten":"{LETTERS}","dai":"{long}","so":9007199254740991,"am":-7,"ha":1234.0625,"ngay":"2026-11-28","co":true,"trong":null,"lan":{lan}}},"geometry":{shape}}}"#, lan = if id == "l" { "\"hai\"" } else { "2" })
+    });
+    format!(r#"{{"type":"FeatureCollection","features":[{}]}}"#, rows.join(","))
+}
+
+fn sorted(mut features: Vec<(u64, Feature)>) -> Vec<(u64, Feature)> {
+    features.sort_by(|a, b| a.1.id.cmp(&b.1.id));
+    features
+}
+
+#[test]
+fn what_gdal_writes_is_read_as_gdal_reads_it() {
+    let folder = Folder::new();
+    for layer in ["communes.geojson", "air_stations.geojson", "rivers.geojson"] {
+        let input = data(layer);
+        for (name, driver, more, format, within) in [
+            ("a.geojson", "GeoJSON", &["-lco", "COORDINATE_PRECISION=15"][..], Format::GeoJson, 1e-12),
+            ("a.geojsonl", "GeoJSONSeq", &["-lco", "COORDINATE_PRECISION=15"], Format::GeoJsonSeq, 1e-12),
+            ("s.geojsons", "GeoJSONSeq", &["-lco", "RS=YES"], Format::GeoJsonSeq, 1e-12),
+            ("a.gpkg", "GPKG", &[], Format::GeoPackage, 1e-12),
+            ("utm.gpkg", "GPKG", &["-t_srs", "EPSG:32648"], Format::GeoPackage, 1e-8),
+            ("a.shp", "ESRI Shapefile", &["-lco", "ENCODING=UTF-8"], Format::Shapefile, 1e-12),
+            ("a.fgb", "FlatGeobuf", &[], Format::FlatGeobuf, 1e-12),
+            ("p.fgb", "FlatGeobuf", &["-lco", "SPATIAL_INDEX=NO"], Format::FlatGeobuf, 1e-12),
+        ] {
+            let folder = Folder::new();
+            let out = folder.0.path().join(name);
+            let mut args = vec!["-f", driver, out.to_str().unwrap(), input.to_str().unwrap()];
+            args.extend(more);
+            if !ogr2ogr(&args) {
+                return;
+            }
+            let (summary, ours) = read(&out).unwrap_or_else(|error| panic!("{layer} {name}: {error}"));
+            assert_eq!((summary.format, rejected(&summary)), (format, vec![]), "{layer} {name}");
+            assert!(!ours.is_empty());
+            assert_same(&ours, &by_gdal(&out, ""), within);
+        }
+        // The table's positions are a column of text: GDAL is told which, and that they are degrees.
+        let out = folder.0.path().join(layer).with_extension("csv");
+        assert!(ogr2ogr(&[
+            "-f",
+            "CSV",
+            out.to_str().unwrap(),
+            input.to_str().unwrap(),
+            "-lco",
+            "GEOMETRY=AS_WKT",
+            "-lco",
+            "GEOMETRY_NAME=wkt"
+        ]));
+        let (summary, ours) = read(&out).unwrap();
+        assert_eq!(rejected(&summary), [], "{layer}");
+        let theirs = csv_by_gdal(&out);
+        assert_eq!(ours.len(), theirs.len());
+        for ((_, our), their) in ours.iter().zip(&theirs) {
+            assert_eq!(our.text("name").unwrap_or_default(), their.text("name").unwrap_or_default());
+        }
+    }
+}
+
+/// GDAL's reading of a CSV with a column `wkt`.
+fn csv_by_gdal(path: &Path) -> Vec<Feature> {
+    let out = path.with_extension("csv.geojson");
+    let args = [
+        "-f",
+        "GeoJSON",
+        "-lco",
+        "COORDINATE_PRECISION=15",
+        "-lco",
+        "RFC7946=NO",
+        "-a_srs",
+        "EPSG:4326",
+        "-oo",
+        "GEOM_POSSIBLE_NAMES=wkt",
+        "-oo",
+        "KEEP_GEOM_COLUMNS=NO",
+    ];
+    let files = [out.to_str().unwrap(), path.to_str().unwrap()];
+    assert!(ogr2ogr(&[&args[..], &files].concat()));
+    read(&out).unwrap().1.into_iter().map(|(_, feature)| feature).collect()
+}
+
+#[test]
+fn what_is_written_is_what_gdal_reads_and_what_is_read_back() {
+    let folder = Folder::new();
+    for (layer, input) in [
+        ("communes", std::fs::read_to_string(data("communes.geojson")).unwrap()),
+        ("air_stations", std::fs::read_to_string(data("air_stations.geojson")).unwrap()),
+        ("rivers", std::fs::read_to_string(data("rivers.geojson")).unwrap()),
+        ("mixed", mixed()),
+    ] {
+        let (summary, held) = read_bytes("a.geojson", &input).unwrap();
+        assert_eq!(rejected(&summary), []);
+        let held = sorted(held);
+        for ending in ["geojson", "geojsonl", "fgb", "csv", "kml"] {
+            // The letters and shapes of tables and KML: tests/tables.rs, tests/kml.rs.
+            if layer == "mixed" && matches!(ending, "csv" | "kml") {
+                continue;
+            }
+            let out = folder.0.path().join(format!("{layer}.{ending}"));
+            let mut all = held.iter().map(|(_, feature)| feature.clone());
+            let count = write_file(&out, &mut all, &summary.fields, &WriteOptions::default()).unwrap();
+            assert_eq!(count, held.len() as u64);
+            let (again, back) = read(&out).unwrap();
+            assert_eq!(rejected(&again), [], "{layer}.{ending}");
+            let back = sorted(back);
+            let ids = |all: &[(u64, Feature)]| all.iter().map(|(_, feature)| feature.id.clone()).collect::<Vec<_>>();
+            assert_eq!(ids(&back), ids(&held), "{layer}.{ending}");
+            // Without types, KML and CSV cannot tell the text "2" from the number.
+            let typed = !matches!(ending, "kml" | "csv");
+            for ((_, is), (_, was)) in back.iter().zip(&held) {
+                assert_eq!(is.geometry, was.geometry, "{layer}.{ending} {}", was.id);
+                for (name, value) in was.properties.iter().filter(|(_, value)| **value != Value::Null) {
+                    let found = is.properties.get(name).unwrap_or(&Value::Null);
+                    // A column of FlatGeobuf has one type: numbers in a column of texts are texts.
+                    let same = found == value || (!typed || ending == "fgb") && found.to_string() == value.to_string();
+                    assert!(same, "{layer}.{ending} {} {name}: {found:?} {value:?}", was.id);
+                }
+            }
+            if ending == "kml" {
+                // GDAL's own way with names and descriptions: tests/kml.rs.
+                continue;
+            }
+            if !ogr2ogr(&["--version"]) {
+                return;
+            }
+            let mut theirs = if ending == "csv" { csv_by_gdal(&out) } else { by_gdal(&out, "") };
+            theirs.sort_by(|a, b| a.id.cmp(&b.id));
+            for feature in theirs.iter_mut().filter(|_| ending == "fgb") {
+                // FlatGeobuf knows moments and no days: GDAL adds the midnight.
+                if let Some(moment) = feature.text("ngay").map(str::to_owned) {
+                    let day = moment.strip_suffix("T00:00:00").unwrap();
+                    feature.properties.insert("ngay".to_owned(), Value::Text(day.to_owned()));
+                }
+            }
+            if ending != "csv" {
+                assert_same(&held, &theirs, 1e-12);
+            }
+            assert_eq!(theirs.len(), held.len());
+        }
+    }
+}
+
+#[test]
+fn gdal_finds_by_the_index_what_lies_in_a_box() {
+    let folder = Folder::new();
+    let rows: Vec<String> = (0..5_000)
+        .map(|n| common::point(&n.to_string(), 105.5 + f64::from(n % 100) * 0.01, 10.5 + f64::from(n / 100) * 0.02))
+        .collect();
+    let (summary, features) = read_bytes("a.geojson", common::collection(&rows)).unwrap();
+    for (name, crs) in [("a.fgb", None), ("grid.fgb", Some(9209)), ("utm.fgb", Some(32_648))] {
+        let out = folder.0.path().join(name);
+        let mut all = features.iter().map(|(_, feature)| feature.clone());
+        let options = WriteOptions { crs, ..WriteOptions::default() };
+        write_file(&out, &mut all, &summary.fields, &options).unwrap();
+        let (again, back) = read(&out).unwrap();
+        assert_eq!((again.crs, back.len()), (crs.unwrap_or(4326), 5_000), "{name}");
+        if crs.is_some() {
+            continue;
+        }
+        let cut = folder.0.path().join("cut.geojson");
+        let files = [cut.to_str().unwrap(), out.to_str().unwrap()];
+        for (spat, config) in [(["106.005", "11.01", "106.055", "11.07"], "YES"), (["0", "0", "1", "1"], "YES")] {
+            let _ = std::fs::remove_file(&cut);
+            let args =
+                [&["-f", "GeoJSON", "--config", "OGR_FGB_USE_INDEX", config, "-spat"][..], &spat, &files].concat();
+            if !ogr2ogr(&args) {
+                return;
+            }
+            let found: usize = std::fs::read_to_string(&cut).unwrap().matches("\"Feature\"").count();
+            let bounds: Vec<f64> = spat.iter().map(|text| text.parse().unwrap()).collect();
+            let inside = features.iter().filter(|(_, feature)| {
+                let bbox = model::geometry_bbox(&feature.geometry);
+                bbox.west >= bounds[0] && bbox.south >= bounds[1] && bbox.east <= bounds[2] && bbox.north <= bounds[3]
+            });
+            assert_eq!(found, inside.count());
+        }
+    }
+    let none = folder.0.path().join("none.fgb");
+    assert_eq!(write_file(&none, &mut std::iter::empty(), &summary.fields, &WriteOptions::default()).unwrap(), 0);
+    assert_eq!(read(&none).unwrap().1.len(), 0);
+    assert!(!ogr2ogr(&["--version"]) || by_gdal(&none, "").is_empty());
+    assert!(
+        std::fs::read_dir(folder.0.path()).unwrap().all(|file| !file
+            .unwrap()
+            .file_name()
+            .to_string_lossy()
+            .ends_with(".part"))
+    );
+}
+
+#[test]
+fn what_a_table_of_a_shapefile_cannot_hold_is_cut_by_it_and_not_by_us() {
+    let folder = Folder::new();
+    let input = folder.put("in.geojson", mixed().replace("\"dai\"", "\"mot_ten_rat_dai\""));
+    let out = folder.0.path().join("a.shp");
+    let args = [
+        "-f",
+        "ESRI Shapefile",
+        "-where",
+        "OGR_GEOMETRY='POINT'",
+        "-lco",
+        "ENCODING=UTF-8",
+        out.to_str().unwrap(),
+        input.to_str().unwrap(),
+    ];
+    if !ogr2ogr(&args) {
+        return;
+    }
+    let (_, ours) = read(&out).unwrap();
+    let held = read(&input).unwrap().1;
+    let (our, was) = (&ours[0].1, &held[0].1);
+    // Names of ten bytes, texts of 254, no truth values.
+    assert!(our.properties.get("mot_ten_rat_dai").is_none());
+    let (cut, whole) = (our.text("mot_ten_ra").unwrap(), was.text("mot_ten_rat_dai").unwrap());
+    assert!(whole.starts_with(cut) && (250..=254).contains(&cut.len()), "{}", cut.len());
+    assert_eq!(our.properties.get("co"), Some(&Value::Integer(1)));
+    assert_eq!(our.text("ngay"), Some("2026-11-28"));
+    assert!(LETTERS.starts_with(our.text("ten").unwrap()));
+}
