@@ -265,7 +265,8 @@ async fn broken_collection_keeps_no_other_from_being_fetched() {
     let home = tempfile::tempdir().unwrap();
     let centre = practice(home.path(), None).await;
     let desk = open(home.path(), &centre.base_url());
-    let of_source = desk.profile().layers.iter().filter(|spec| spec.feature_source.as_deref() == Some("features"));
+    let profile = desk.profile();
+    let of_source = profile.layers.iter().filter(|spec| spec.feature_source.as_deref() == Some("features"));
     let layers: Vec<LayerId> = of_source.map(|spec| spec.id.clone()).collect();
     let fetched_at = || {
         let infos = desk.layer_infos();

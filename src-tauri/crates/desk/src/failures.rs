@@ -57,7 +57,8 @@ pub(crate) fn fetch(language: Language, url: &str, error: &FetchError) -> Failur
     match error {
         FetchError::ForbiddenAddress { host, address, .. } => {
             let address = address.to_string();
-            let at = [("url", url), ("host", host.as_str()), ("address", address.as_str()), ("detail", detail.as_str())];
+            let at =
+                [("url", url), ("host", host.as_str()), ("address", address.as_str()), ("detail", detail.as_str())];
             failure(language, error.code(), at)
         }
         FetchError::NoSecret { secret, detail } => {

@@ -263,8 +263,7 @@ impl Desk {
     /// Stills that lie on the server of the layer's source are fetched with its credentials.
     async fn client_of_stills(&self, spec: &LayerSpec) -> Result<sources::Client, sources::FetchError> {
         let profile = self.profile();
-        let source =
-            spec.live_source.as_ref().or(spec.feature_source.as_ref()).and_then(|id| profile.source(id));
+        let source = spec.live_source.as_ref().or(spec.feature_source.as_ref()).and_then(|id| profile.source(id));
         match source.and_then(|source| Some((source, self.links().url(&source.id)?))) {
             Some((source, root)) => self.client_for(source, &root).await,
             None => Ok(self.client.clone()),

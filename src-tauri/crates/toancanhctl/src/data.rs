@@ -229,6 +229,7 @@ pub fn import(desk: &Desk, args: &ImportArgs, out: &Output) -> Result<(), Failur
         table: args.table.clone(),
         encoding: args.encoding,
         abort: args.on_error == "abort",
+        edits: Default::default(),
         mode: match (&args.upsert, args.append) {
             (Some(key), _) => ImportMode::Upsert { key: key.clone() },
             (None, true) => ImportMode::Append,
