@@ -104,7 +104,11 @@ impl Window {
     }
 
     pub async fn click(&self, selector: &str) -> Result<()> {
-        Ok(self.client.find(Locator::Css(selector)).await?.click().await?)
+        let clicked = self.client.find(Locator::Css(selector)).await?.click().await;
+        if clicked.is_err() {
+            let _ = self.picture("failed").await;
+        }
+        clicked.map_err(|error| format!("{selector}: {error}; see target/e2e/failed.png").into())
     }
 
     pub async fn type_text(&self, selector: &str, text: &str) -> Result<()> {

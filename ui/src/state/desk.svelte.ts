@@ -41,6 +41,9 @@ export interface SyncEnd {
 
 const sameRef = (a: FeatureRef, b: FeatureRef): boolean => a.layer === b.layer && a.id === b.id
 
+/** Jobs that a call waits for: whoever called shows how they ended, where they asked. */
+const ANSWERED = ['trial', 'recognise', 'import']
+
 export class Desk {
   readonly core: Core
   readonly toasts = new Toasts()
@@ -98,7 +101,7 @@ export class Desk {
   event(event: Event): void {
     // A newer choice that is not yet written down outranks the echo of an older one.
     if (event.event === 'settings' && (this.#writing || this.#unwritten)) return
-    if (event.event === 'job' && event.job.state === 'failed') {
+    if (event.event === 'job' && event.job.state === 'failed' && !ANSWERED.includes(event.job.kind)) {
       this.toasts.show('error', t('job.failed', { title: tt(event.job.title) }))
     }
     if (event.event === 'job' && event.job.kind === 'sync') {
