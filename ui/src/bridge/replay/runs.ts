@@ -4,6 +4,7 @@ import type { LayerRun, RejectedFile, Run, RunOutcome } from '../types'
 const ENDS: RunOutcome[] = [
   'changed', 'unchanged', 'partly', 'failed', 'failed', 'unchanged', 'changed', 'cancelled', 'unchanged', 'unchanged',
 ]
+const NOTHING = { received: 0, accepted: 0, rejected: 0, added: 0, changed: 0, removed: 0 }
 const EVERY_MS = 600_000
 
 const rejectedDir = '/home/mai/.local/share/toancanh/rejected'
@@ -20,14 +21,15 @@ export function runsOf(source: string, layers: readonly string[], until: number,
     }
     const broke = outcome === 'failed' || outcome === 'partly'
     const counts = outcome === 'changed' ? { received: 1_284, accepted: 1_281, rejected: 3, added: 4, changed: 2, removed: 1 }
-      : { received: 0, accepted: 0, rejected: 0, added: 0, changed: 0, removed: 0 }
+      : outcome === 'partly' ? { received: 212, accepted: 212, rejected: 0, added: 12, changed: 0, removed: 0 }
+      : NOTHING
     const one = (layer: string, change: Partial<LayerRun>): LayerRun =>
       ({ layer, outcome, ...counts, warnings: [], failure: null, rejected_file: null, ...change })
     const [first = 'schools', second = 'clinics'] = layers
     const touched = outcome === 'changed'
       ? [one(first, { rejected_file: `${rejectedDir}/${first}-${stamp(ended)}.csv`, warnings: ['2 hình tự cắt đã được sửa'] })]
-      : broke ? [one(first, { outcome: 'failed', failure })] : []
-    if (outcome === 'partly') touched.push(one(second, { outcome: 'changed', received: 212, accepted: 212, added: 12 }))
+      : broke ? [one(first, { ...NOTHING, outcome: 'failed', failure })] : []
+    if (outcome === 'partly') touched.push(one(second, { outcome: 'changed' }))
     return {
       source, started_at: new Date(ended - (broke ? 30_400 : 640)).toISOString(), ended_at: new Date(ended).toISOString(),
       trigger: at % 7 === 3 ? 'person' : at % 5 === 1 ? 'event' : 'schedule', outcome, ...counts,
