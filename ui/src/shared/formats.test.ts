@@ -67,3 +67,8 @@ test('ages take the largest unit that fits', () => {
   expect(f.spanOf(59_000)).toEqual({ n: 59, unit: 'second' })
   expect(f.spanOf(49 * 3_600_000)).toEqual({ n: 2, unit: 'day' })
 })
+
+test('bytes go in powers of a thousand', () => {
+  const texts = [0, 312, 999, 4_200, 12_345, 1_840_000, 1_000_000_000].map((bytes) => plain(f.formatBytes(bytes, 'vi')))
+  expect(texts).toEqual(['0 B', '312 B', '999 B', '4,2 kB', '12 kB', '1,8 MB', '1,0 GB'])
+})

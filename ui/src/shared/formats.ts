@@ -30,6 +30,14 @@ export function withUnit(figure: string, unit: string): string {
   return unit === '' ? figure : figure + (/^[°%]/.test(unit) && unit !== '°C' ? '' : NBSP) + unit
 }
 
+/** `512 B`, `4,2 kB`, `12 MB`: powers of a thousand. */
+export function formatBytes(bytes: number, language: Language): string {
+  const units = ['B', 'kB', 'MB', 'GB'] as const
+  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3))
+  const n = bytes / 1000 ** power
+  return `${formatNumber(n, power > 0 && n < 10 ? 1 : 0, language)}${NBSP}${units[power] ?? 'B'}`
+}
+
 /** `80 m`, `0,6 km`, `12 km`. */
 export function formatDistance(metres: number, language: Language): string {
   if (metres < 100) return `${formatNumber(metres, 0, language)}${NBSP}m`

@@ -34,7 +34,9 @@ import minus from 'lucide-static/icons/minus.svg?raw'
 import moon from 'lucide-static/icons/moon.svg?raw'
 import mousePointer2 from 'lucide-static/icons/mouse-pointer-2.svg?raw'
 import moveRight from 'lucide-static/icons/move-right.svg?raw'
+import pause from 'lucide-static/icons/pause.svg?raw'
 import pencil from 'lucide-static/icons/pencil.svg?raw'
+import play from 'lucide-static/icons/play.svg?raw'
 import plug from 'lucide-static/icons/plug.svg?raw'
 import plus from 'lucide-static/icons/plus.svg?raw'
 import refreshCw from 'lucide-static/icons/refresh-cw.svg?raw'
@@ -99,7 +101,9 @@ export const ICONS = {
   moon: inner(moon),
   'mouse-pointer-2': inner(mousePointer2),
   'move-right': inner(moveRight),
+  pause: inner(pause),
   pencil: inner(pencil),
+  play: inner(play),
   plug: inner(plug),
   plus: inner(plus),
   'refresh-cw': inner(refreshCw),

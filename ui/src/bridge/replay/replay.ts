@@ -1,14 +1,14 @@
 /**
  * Development only: a core that lives in the page, fed by dev/replay-server.ts. Vite leaves this folder out of a build.
  * `?link=lost` shows the window without its data centre, `?fault` one source with an error, `?slow` answers late,
- * `?job` runs a job, `?open=air_stations/air-trang-bang` starts for one feature.
+ * `?resting` lets one source rest, `?unrun` shows sources without a run, `?job` runs a job, `?open=air_stations/air-trang-bang` starts for one feature.
  */
 import type { FeatureCollection } from 'geojson'
 import { match } from '../../shared/fold'
 import { recordOf } from '../batch'
 import { CallFailed, type Core, type FileDrag, receive, type Watcher } from '../client'
 import type {
-  Acts, Asks, Event, FeatureDetail, FeatureRef, FeatureState, Job, LayerInfo, NearHit, Role, RunOutcome, SearchHit, SourcesInfo,
+  Acts, Asks, Event, FeatureDetail, FeatureRef, FeatureState, Job, LayerInfo, NearHit, Role, SearchHit, SourcesInfo,
   Start,
 } from '../types'
 import type { ReplayFeature } from './feature'
@@ -16,11 +16,12 @@ import { encodeBatch } from './encode'
 import { ReplayIntake } from './intake'
 import { readingsOf, seriesOf, stateOf, summaryOf } from './live'
 import { distance, grid, inside } from './places'
+import { rejectedOf, runsOf } from './runs'
 
 const ROLES: Role[] = ['guest', 'viewer', 'planner', 'duty_officer', 'administrator']
 const BANDS = ['Tốt', 'Trung bình', 'Kém', 'Xấu', 'Rất xấu', 'Nguy hại']
 const TICK_MS = 2_000
-const ADMINISTRATORS = ['recognise', 'try_source', 'add_source', 'remove_source', 'try_file', 'import_file']
+const ADMINISTRATORS = ['recognise', 'try_source', 'add_source', 'remove_source', 'try_file', 'import_file', 'pause_source']
 
 type Handlers<Calls extends { [K in keyof Calls]: { args: unknown; result: unknown } }> = {
   [K in keyof Calls]: (args: Calls[K]['args']) => Calls[K]['result']
@@ -50,6 +51,7 @@ class Replay implements Core {
   readonly tilesBase = `${location.origin}/replay/tiles`
   readonly #options = new URLSearchParams(location.search)
   readonly #paused = new Set<string>()
+  readonly #since = Date.now()
   readonly #lost = this.#options.get('link') === 'lost'
   readonly #features: Map<string, ReplayFeature[]>
   readonly #communes: Map<string, string>
@@ -101,8 +103,11 @@ class Replay implements Core {
       },
       views: () => this.#start.views,
       moved: () => null,
-      source_runs: () => [],
-      rejected: () => [],
+      source_runs: ({ source }) => this.#runs(source),
+      rejected: ({ source }) => {
+        if (this.#start.session.role === 'guest') fail('role_needed', 'Việc này cần quyền Người xem')
+        return source === 'features' && !this.#options.has('unrun') ? rejectedOf(this.#layersOf(false), this.#since) : []
+      },
     }
     this.#acts = {
       sign_in: ({ name, role, pin }) => {
@@ -115,7 +120,7 @@ class Replay implements Core {
       set_settings: ({ settings }) => this.#put('settings', settings),
       save_view: (view) => this.#put('views', [...this.#start.views, { ...view, id: `view-${Date.now()}` }]),
       delete_view: ({ id }) => this.#put('views', this.#start.views.filter((view) => view.id !== id)),
-      sync: () => (this.#job(), null),
+      sync: ({ source }) => (this.#job(source ?? null), null),
       ...intake.acts,
       cancel_job: ({ id }) => (id > 100 ? this.#cancelled.add(id) : this.#end(id), null),
       ready: () => null,
@@ -210,19 +215,29 @@ class Replay implements Core {
     this.#tell({ event: 'sources', sources: this.#sources() })
   }
 
+  #layersOf = (measured: boolean) =>
+    this.#start.layers.filter((layer) => layer.group !== 'base' && layer.parameters.length > 0 === measured).map(({ id }) => id)
+
+  #runs = (source: string) => {
+    const known = source === 'features' || source === 'stations'
+    const count = this.#options.has('unrun') || !known ? 0 : source === 'features' ? 30 : 6
+    return runsOf(source, this.#layersOf(source === 'stations'), this.#since, count)
+  }
+
   #sources(): SourcesInfo {
     const now = new Date().toISOString()
     const since = this.#lost ? new Date(Date.now() - 10 * 60_000).toISOString() : null
     const link = this.#lost ? 'lost' : 'up'
     const title = { vi: 'Trung tâm dữ liệu thực hành', en: 'Practice data centre' }
     const live = { vi: `${title.vi}: số đo trực tiếp`, en: `${title.en}: live observations` }
-    const layersOf = (measured: boolean) =>
-      this.#start.layers.filter((layer) => layer.group !== 'base' && layer.parameters.length > 0 === measured).map(({ id }) => id)
     const fault = this.#options.has('fault')
+    const resting = this.#options.has('resting')
     const common = (id: string) => ({
       id, practice: true, added: false, link, answered_at: since ?? now, lost_at: since, paused: this.#paused.has(id),
-      breaker: 'closed', resting_until: null, next_run_at: new Date(Date.now() + 300_000).toISOString(),
-      runs: ['changed', 'unchanged', 'failed', 'unchanged'] as RunOutcome[],
+      breaker: resting && id === 'features' ? 'open' : 'closed',
+      resting_until: resting && id === 'features' ? new Date(this.#since + 900_000).toISOString() : null,
+      next_run_at: this.#paused.has(id) || id === 'stations' ? null : new Date(this.#since + 300_000).toISOString(),
+      runs: this.#runs(id).map((run) => run.outcome).reverse(),
     }) as const
     return {
       link, lost: this.#lost ? 1 : 0, as_of: since ?? now, practice: true,
@@ -231,11 +246,11 @@ class Replay implements Core {
           ...common('features'), title, protocol: 'ogc-api-features', url: 'http://127.0.0.1:8700/ogc',
           freshness: fault ? 'error' : 'fresh', next_try_at: fault ? new Date(Date.now() + 60_000).toISOString() : null,
           last_error: fault ? '127.0.0.1:8700 trả lời 502 Bad Gateway cho /ogc/collections/schools/items' : null,
-          layers: layersOf(false),
+          layers: this.#layersOf(false),
         },
         {
           ...common('stations'), title: live, protocol: 'sensorthings', url: 'http://127.0.0.1:8700/sensorthings/v1.1',
-          freshness: 'fresh', next_try_at: null, last_error: null, layers: layersOf(true),
+          freshness: 'fresh', next_try_at: null, last_error: null, layers: this.#layersOf(true),
         },
         ...this.#intake.added,
       ],
@@ -252,8 +267,8 @@ class Replay implements Core {
     this.#tell({ event: 'sources', sources: this.#sources() })
   }
 
-  #jobOf = (id: number, done: number) =>
-    ({ id, kind: 'sync', source: null, title: { vi: 'Cập nhật trường học', en: 'Updating schools' }, done, total: 20, state: 'running' }) as const
+  #jobOf = (id: number, done: number, source: string | null = null) =>
+    ({ id, kind: 'sync', source, title: { vi: 'Cập nhật trường học', en: 'Updating schools' }, done, total: 20, state: 'running' }) as const
 
   /** A layer that came by an intake is also there at the next start. */
   #told(event: Event): void {
@@ -276,12 +291,12 @@ class Replay implements Core {
     return !this.#cancelled.has(id)
   }
 
-  #job(): void {
+  #job(source: string | null = null): void {
     let done = 0
     clearInterval(this.#running)
     this.#running = setInterval(() => {
       done++
-      this.#tell({ event: 'job', job: { ...this.#jobOf(1, done), state: done < 20 ? 'running' : 'done' } })
+      this.#tell({ event: 'job', job: { ...this.#jobOf(1, done, source), state: done < 20 ? 'running' : 'done' } })
       if (done === 20) clearInterval(this.#running)
     }, 500)
   }

@@ -3,8 +3,8 @@ import type { Job, LayerInfo, SourceHealth } from '../../bridge'
 import { setLanguage } from '../../shared/i18n.svelte'
 import { layer as fixture } from '../../state/fixture'
 import {
-  ageText, asOfText, countStates, countText, filterSources, groupLayers, nextText, originText, rowAfter, sortSources, stateOf, syncBar,
-  troubleText,
+  ageText, asOfText, countStates, countText, filterSources, groupLayers, jobOf, nextText, originText, pauseBar, rowAfter, sortSources,
+  standText, stateOf, syncBar, troubleText,
 } from './sources'
 
 const ZONE = 'Asia/Ho_Chi_Minh'
@@ -23,7 +23,7 @@ function source(id: string, change: Partial<SourceHealth> = {}): SourceHealth {
 }
 
 const layer = (id: string, change: Partial<LayerInfo> = {}): LayerInfo => ({ ...fixture('schools'), id, ...change })
-const job = (kind: string): Job => ({ id: 1, kind, source: null, title: { vi: 'a', en: 'a' }, done: 0, total: 0, state: 'running' })
+const job = (kind: string, source: string | null = null): Job => ({ id: 1, kind, source, title: { vi: 'a', en: 'a' }, done: 0, total: 0, state: 'running' })
 
 afterEach(() => setLanguage('vi'))
 
@@ -104,12 +104,43 @@ describe('words', () => {
     expect(ageText(61 * MINUTE)).toBe('1 hour 1 minute')
   })
 
-  test('the next run is a time only after a failure', () => {
-    const next = (next_try_at: string | null) => nextText(source('a', { next_try_at }), NOW, ZONE)
-    expect(next(null)).toBe('theo lịch')
-    expect(next('2026-11-23T07:30:00Z')).toBe('thử lại 14:30')
-    expect(next('2026-11-24T07:30:00Z')).toBe('thử lại 14:30 24/11/2026')
-    expect(next('2026-11-23T07:02:59Z')).toBe('đang thử lại')
+  test('the next run is a time, or why there is none', () => {
+    const next = (change: Partial<SourceHealth>, jobs: Job[] = []) => nextText(source('a', change), jobs, NOW, ZONE)
+    const next_run_at = '2026-11-23T07:08:00Z'
+    expect(next({ next_run_at })).toBe('14:08')
+    expect(next({ next_run_at: '2026-11-24T07:30:00Z' })).toBe('14:30 24/11/2026')
+    expect(next({ next_run_at: '2026-11-23T07:02:59Z' })).toBe('đang hỏi')
+    expect(next({})).toBe('đang hỏi')
+    expect(next({ protocol: 'sensorthings' })).toBe('nhận liên tục')
+    expect(next({ protocol: 'sensorthings', link: 'lost' })).toBe('đang hỏi')
+    expect(next({ next_run_at, next_try_at: next_run_at })).toBe('thử lại 14:08')
+    expect(next({ next_try_at: '2026-11-23T07:30:00Z' })).toBe('thử lại 14:30')
+    expect(next({ paused: true })).toBe('tạm dừng')
+    const resting_until = '2026-11-23T07:20:00Z'
+    expect(next({ next_run_at: resting_until, breaker: 'open', resting_until })).toBe('đang nghỉ')
+    // Asked by hand, whatever the schedule says.
+    expect(next({ paused: true }, [job('sync', 'a')])).toBe('đang hỏi')
+    expect(next({ next_run_at }, [job('sync', 'b'), job('sync'), job('import', 'a')])).toBe('14:08')
+  })
+
+  test('a pause, a rest and a probe are named and explained', () => {
+    const word = (change: Partial<SourceHealth>) => standText(source('a', change), NOW, ZONE)?.word
+    expect(standText(source('a'), NOW, ZONE)).toBeNull()
+    expect(word({ breaker: 'open', resting_until: '2026-11-23T07:20:00Z' })).toBe('Đang nghỉ tới 14:20')
+    expect(word({ breaker: 'open', resting_until: '2026-11-23T07:00:00Z' })).toBe('Đang hỏi thử')
+    expect(word({ breaker: 'half_open' })).toBe('Đang hỏi thử')
+    expect(word({ paused: true, breaker: 'open', resting_until: '2026-11-23T07:20:00Z' })).toBe('Tạm dừng')
+  })
+
+  test('a sync belongs to the source it names', () => {
+    const [own, all] = [job('sync', 'a'), job('sync')]
+    expect(jobOf('a', [all, own])).toBe(own)
+    expect(jobOf('b', [all, own])).toBeNull()
+  })
+
+  test('only administrators pause', () => {
+    expect(pauseBar('administrator')).toBeNull()
+    expect(pauseBar('duty_officer')).toBe('Tạm dừng cần quyền Quản trị')
   })
 
   test('trouble is the core’s own sentence, or since when the line is down', () => {

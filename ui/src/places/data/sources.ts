@@ -79,11 +79,32 @@ export function ageText(ms: number): string {
   return `${spanText(ms)} ${spanText(minutes)}`
 }
 
-/** When a source is asked again. The core names a time only after a failure; else the source keeps its schedule. */
-export function nextText(source: SourceHealth, now: number, zone: string): string {
-  if (source.next_try_at === null) return t('data.next_schedule')
-  if (Date.parse(source.next_try_at) <= now) return t('data.next_now')
-  return t('data.next_retry', { when: momentText(source.next_try_at, now, zone) })
+/** The sync that asks this source now, where it names one. */
+export const jobOf = (source: string, jobs: readonly Job[]): Job | null =>
+  syncJobs(jobs).find((job) => job.source === source) ?? null
+
+/** Until when a source is left alone after many failures; `null` when it is not. */
+export const restsUntil = ({ breaker, resting_until }: SourceHealth, now: number): string | null =>
+  breaker === 'open' && resting_until !== null && Date.parse(resting_until) > now ? resting_until : null
+
+/** When a source is asked again. The core names no time while it asks, or listens to a source that sends by itself. */
+export function nextText(source: SourceHealth, jobs: readonly Job[], now: number, zone: string): string {
+  if (jobOf(source.id, jobs)) return t('data.next_asking')
+  if (source.paused) return t('data.next_paused')
+  if (restsUntil(source, now) !== null) return t('data.next_resting')
+  const next = source.next_run_at ?? source.next_try_at
+  if (next === null) return t(source.protocol === 'sensorthings' && source.link === 'up' ? 'data.next_listens' : 'data.next_asking')
+  if (Date.parse(next) <= now) return t('data.next_asking')
+  const when = momentText(next, now, zone)
+  return source.next_try_at === null ? when : t('data.next_retry', { when })
+}
+
+/** A pause, a rest or a probe: a word, and what it means and what to do; `null` while a source is asked as agreed. */
+export function standText(source: SourceHealth, now: number, zone: string): { word: string; hint: string } | null {
+  if (source.paused) return { word: t('data.paused'), hint: t('data.paused_hint') }
+  const until = restsUntil(source, now)
+  if (until !== null) return { word: t('data.resting', { when: momentText(until, now, zone) }), hint: t('data.resting_hint') }
+  return source.breaker === 'closed' ? null : { word: t('data.probing'), hint: t('data.probing_hint') }
 }
 
 /** One sentence on what is wrong with a source; `null` when nothing is. */
@@ -102,6 +123,10 @@ export function syncBar(role: Role, jobs: readonly Job[]): string | null {
 /** Why a source cannot be removed by this person; `null` when it can. */
 export const removeBar = (role: Role): string | null =>
   role === 'administrator' ? null : t('data.remove_needs_role', { role: t('role.administrator') })
+
+/** Why a source cannot be paused or resumed by this person; `null` when it can. */
+export const pauseBar = (role: Role): string | null =>
+  role === 'administrator' ? null : t('data.pause_needs_role', { role: t('role.administrator') })
 
 /** `Trả lời sau 120 ms, 9 lớp`, or why it cannot be used. */
 export function testText({ took_ms, offers, error }: ConnectionTest): string {

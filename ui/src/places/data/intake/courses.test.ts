@@ -183,6 +183,16 @@ describe('what is being taken in', () => {
     expect(intakes.shown).toMatchObject({ kind: 'file', path: '/tmp/communes.geojson', step: 0 })
   })
 
+  test('mended rows go into their layer over those of the same key, whatever the file is called', async () => {
+    const { desk, asked } = await deskWith({ try_file: () => Promise.resolve(trial()) })
+    const intakes = intakesOf(desk)
+    intakes.mend('/home/mai/rejected/communes-20261123T070000Z.geojson', 'schools')
+    const intake = intakes.shown as FileIntake
+    expect([intake.target.layer, intake.mode, intake.step]).toEqual(['schools', 'upsert', 0])
+    await intake.next()
+    expect(asked).toMatchObject([['try_file', { target: { to: 'layer', layer: 'schools' }, mode: 'upsert' }]])
+  })
+
   test('a trial that was stopped by looking away is taken up again', async () => {
     let answer: (() => void) | undefined
     const { desk, asked } = await deskWith({

@@ -21,15 +21,25 @@ export class Intakes {
   }
 
   /** Takes in a file that was dropped here; one that is being written is not disturbed. */
-  openFile(path: string): void {
+  openFile(path: string): FileIntake | null {
     const draft = this.#drafts.file
-    if (draft?.sending) return
+    if (draft?.sending) return null
     if (draft && (draft.summary || draft.step > 0)) {
       draft.stop()
       this.#drafts.file = null
     }
     const intake = this.open('file')
-    if (intake.kind === 'file') intake.choose(path)
+    if (intake.kind !== 'file') return null
+    intake.choose(path)
+    return intake
+  }
+
+  /** Takes in mended rows: into their layer, over the features of the same key. */
+  mend(path: string, layer: string): void {
+    const intake = this.openFile(path)
+    if (!intake) return void this.open('file')
+    intake.aim({ ...intake.target, layer })
+    intake.mode = 'upsert'
   }
 
   /** Out of sight; what was entered is kept. */
