@@ -8,11 +8,12 @@ export CARGO_TERM_COLOR ?= auto
 CARGO_FEATURES := --features toancanh/custom-protocol,desk/ts
 UI_SOURCES := $(shell find ui assets -type f -not -path '*/node_modules/*' -not -path 'ui/dist/*' 2>/dev/null)
 
-.PHONY: help run build test bench lint typescript data-standard dist tools system-run system-test clean
+.PHONY: help run build test fuzz bench lint typescript data-standard dist tools system-run system-test clean
 
 help:
 	@echo 'make run     builds and opens Toàn Cảnh (without a display: a picture in target/toancanh.png)'
 	@echo 'make test    all tests; FULL=1 adds the foreign tools'
+	@echo 'make fuzz    the parsers on made-up bytes, with nightly Rust and cargo-fuzz; TARGET=cql2 for one, SECONDS=20 for each'
 	@echo 'make build   the UI, toancanh and toancanhctl in release'
 	@echo 'make bench   ours beside its peers; JOB=ingest|queries|tiles|overlay|agree|memory for one, QUICK=1 for a short look'
 	@echo 'make dist    a .deb, fully optimised (slow to build)'
@@ -73,6 +74,9 @@ test: system-test ui/dist/index.html lint
 	@echo '── tests of the program'
 	@cargo build --locked --workspace $(CARGO_FEATURES)
 	@.ci/test-rust $(if $(FULL),full) $(CARGO_FEATURES)
+
+fuzz: tools
+	@.ci/fuzz '$(or $(SECONDS),20)' $(TARGET)
 
 ## Measuring --------------------------------------------------------------
 

@@ -90,6 +90,9 @@ fn mutated(good: &[u8], state: &mut u64) -> Vec<u8> {
     bytes
 }
 
+/// What a maker of samples does to each piece of bytes before it puts them together.
+type Mutate<'a> = &'a mut dyn FnMut(&[u8]) -> Vec<u8>;
+
 /// Tells which round it was before a panic goes on.
 fn in_round<T>(what: &str, round: u64, run: impl FnOnce() -> T) -> T {
     let begun = Instant::now();
@@ -148,7 +151,7 @@ fn judged<T>(name: &str, round: u64, outcome: Result<T, ReadError>) -> bool {
 }
 
 /// Reads the file in some hundred mutations. Both outcomes must come up, or the mutations are too mild or too coarse.
-fn survives(name: &str, make: impl Fn(&mut dyn FnMut(&[u8]) -> Vec<u8>) -> Vec<u8>, crs: Option<u32>) {
+fn survives(name: &str, make: impl Fn(Mutate<'_>) -> Vec<u8>, crs: Option<u32>) {
     let folder = Folder::new();
     let options = ReadOptions { crs, ..ReadOptions::new(PROVINCE) };
     let sound = folder.put(name, make(&mut <[u8]>::to_vec));
@@ -170,13 +173,13 @@ fn survives(name: &str, make: impl Fn(&mut dyn FnMut(&[u8]) -> Vec<u8>) -> Vec<u
 }
 
 /// Mutates the bytes as they are.
-fn plain(bytes: Vec<u8>) -> impl Fn(&mut dyn FnMut(&[u8]) -> Vec<u8>) -> Vec<u8> {
+fn plain(bytes: Vec<u8>) -> impl Fn(Mutate<'_>) -> Vec<u8> {
     move |mutate| mutate(&bytes)
 }
 
 /// Mutates what is in the archive, one member a round, since a change of packed bytes seldom gets past the check sum; in
 /// one of five rounds the archive itself.
-fn packed(members: Vec<(&'static str, Vec<u8>)>) -> impl Fn(&mut dyn FnMut(&[u8]) -> Vec<u8>) -> Vec<u8> {
+fn packed(members: Vec<(&'static str, Vec<u8>)>) -> impl Fn(Mutate<'_>) -> Vec<u8> {
     let round = std::cell::Cell::new(0);
     move |mutate| {
         let turn = round.replace(round.get() + 1);
