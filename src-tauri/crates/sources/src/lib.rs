@@ -55,7 +55,7 @@ pub use encoding::TextEncoding;
 pub use events::ServerEvent;
 pub use features::{
     Collection, FeatureService, Fetched, Fetching, Login, Offer, Progress, Recognised, Secret, Wanted, recognise,
-    service,
+    recognise_with, service,
 };
 pub use file::{
     Columns, Continue, Edits, Format, OnError, PositionColumn, Prepare, ReadError, ReadOptions, ReadSummary, RowEdit,

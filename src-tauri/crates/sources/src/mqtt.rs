@@ -3,17 +3,20 @@
 //! A topic is an address of the service, `v1.1/Datastreams(7)/Observations`; a message is an Observation. What was
 //! missed while there was no connection is not asked of the broker, which keeps only so much, but of the service itself:
 //! a connection begins with nothing kept for it.
+//!
+//! Where a broker may be contacted is settled before rumqttc is told of it, by the guard that holds for HTTP too.
 
 use crate::features::Login;
-use crate::net::{Client, FetchError, host_of};
+use crate::net::{Client, FetchError, host_of, tcp};
 use crate::sensorthings::Streams;
 use model::{Credentials, Observation, Timestamp};
 use rumqttc::{
-    AsyncClient, ConnectReturnCode, ConnectionError, Event, MqttOptions, NetworkOptions, Packet, Publish, QoS,
-    StateError, SubscribeFilter, SubscribeReasonCode, TlsConfiguration, Transport,
+    AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, MqttOptions, NetworkOptions, Packet, Publish,
+    QoS, StateError, SubscribeFilter, SubscribeReasonCode, TlsConfiguration, Transport,
 };
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
@@ -47,7 +50,8 @@ const REMEMBERED: usize = 16;
 /// The path of `url` stands in front of the topics; without one it is `v1.1`. Messages on other topics and of other
 /// datastreams are passed over.
 ///
-/// Returns `login` for a refused user, `no_access` for a refused topic, `silent` when nothing came for longer than
+/// Returns `forbidden_address` where the broker's name leads to an address that is never contacted, `login` for a refused
+/// user, `no_access` for a refused topic, `silent` when nothing came for longer than
 /// [`crate::ClientOptions::silence`], `ended` when the broker closed the connection.
 pub async fn listen(
     client: &Client,
@@ -58,25 +62,32 @@ pub async fn listen(
     mut sink: impl FnMut(Message) + Send,
 ) -> FetchError {
     let line = Line { client, url, login, host: host_of(url) };
-    let options = match line.options(name) {
-        Ok(options) => options,
+    let prefix = prefix_of(url);
+    let mut ways = match line.ways(name).await {
+        Ok(ways) => ways.into_iter(),
         Err(error) => return error,
     };
-    let prefix = prefix_of(url);
-    let (asking, mut events) = AsyncClient::new(options, 8);
-    let mut network = NetworkOptions::new();
-    network.set_connection_timeout(client.options.connect_timeout.as_secs().max(1));
-    network.set_tcp_nodelay(true);
-    events.set_network_options(network);
-    if let Err(error) = asking.try_subscribe_many(topics(prefix, streams)) {
-        return FetchError::Malformed { url: url.to_string(), what: error.to_string() };
-    }
+    let mut begin = || ways.next().map(|options| line.begin(options, topics(prefix, streams)));
+    let mut events = match begin() {
+        Some(Ok(begun)) => begun,
+        Some(Err(error)) => return error,
+        None => return FetchError::Dns { host: line.host },
+    };
     let mut seen = Seen::default();
     let mut inside = false;
     let mut silent_at = Instant::now() + client.options.connect_timeout + client.options.silence;
     loop {
         let event = match timeout_at(silent_at, events.poll()).await {
             Ok(Ok(event)) => event,
+            // Nobody listens there; a host may have other addresses.
+            Ok(Err(ConnectionError::Io(error))) if !inside => match begin() {
+                Some(Ok(begun)) => {
+                    events = begun;
+                    continue;
+                }
+                Some(Err(error)) => return error,
+                None => return line.broken(&error, inside),
+            },
             Ok(Err(error)) => return line.explain(error, inside),
             Err(_) => return line.silent(inside),
         };
@@ -161,7 +172,42 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    fn options(&self, name: &str) -> Result<MqttOptions, FetchError> {
+    /// How to connect to each of the broker's addresses that may be contacted. An address takes the place of its name, so
+    /// that nobody looks the name up again.
+    ///
+    /// With TLS the name has to stay, for the certificate is held against it, and rumqttc (0.25) takes neither a
+    /// socket nor a connector: it looks the name up once more. So a broker with one forbidden address is refused as a whole, and
+    /// what remains is a name that changes between the two look-ups. Whoever it leads to then sees a TLS greeting and
+    /// nothing more, unless it shows a certificate of that name.
+    async fn ways(&self, name: &str) -> Result<Vec<MqttOptions>, FetchError> {
+        let host = tcp::host_name(self.url);
+        // Judged before a name is looked up.
+        let as_named = self.options(name, host)?;
+        let ways = tcp::ways(self.client, self.url).await?;
+        if matches!(as_named.transport(), Transport::Tls(_)) {
+            return ways.refused.map_or_else(|| Ok(vec![as_named]), Err);
+        }
+        let written = |address: &IpAddr| match address {
+            IpAddr::V4(v4) => v4.to_string(),
+            IpAddr::V6(v6) => format!("[{v6}]"),
+        };
+        ways.permitted.iter().map(|address| self.options(name, &written(address))).collect()
+    }
+
+    fn begin(&self, options: MqttOptions, topics: Vec<SubscribeFilter>) -> Result<EventLoop, FetchError> {
+        let (asking, mut events) = AsyncClient::new(options, 8);
+        let mut network = NetworkOptions::new();
+        network.set_connection_timeout(self.client.options.connect_timeout.as_secs().max(1));
+        network.set_tcp_nodelay(true);
+        events.set_network_options(network);
+        match asking.try_subscribe_many(topics) {
+            Ok(()) => Ok(events),
+            Err(error) => Err(FetchError::Malformed { url: self.url.to_string(), what: error.to_string() }),
+        }
+    }
+
+    /// `host`: the name or address that is connected to.
+    fn options(&self, name: &str, host: &str) -> Result<MqttOptions, FetchError> {
         let mut shown = self.url.clone();
         let _ = shown.set_password(None);
         let bad = |reason: &str| FetchError::BadAddress { url: shown.to_string(), reason: reason.into() };
@@ -173,9 +219,9 @@ impl Line<'_> {
         if self.url.password().is_some() {
             return Err(bad("a password must not stand in it; the source names it under credentials"));
         }
-        let Some(host) = self.url.host_str().filter(|host| !host.is_empty()) else {
+        if host.is_empty() {
             return Err(bad("it names no host"));
-        };
+        }
         let mut options = MqttOptions::new(name, host, self.url.port().unwrap_or(usual_port));
         options.set_transport(transport);
         options.set_clean_session(true);
@@ -222,6 +268,10 @@ impl Line<'_> {
         match error {
             ConnectionError::Io(error) => self.broken(&error, inside),
             ConnectionError::MqttState(StateError::Io(error)) => self.broken(&error, inside),
+            // Broken off while a packet was being read.
+            ConnectionError::MqttState(StateError::Deserialization(rumqttc::mqttbytes::Error::Io(error))) => {
+                self.broken(&error, inside)
+            }
             ConnectionError::MqttState(StateError::ConnectionAborted) => FetchError::Ended { host },
             ConnectionError::MqttState(StateError::AwaitPingResp) | ConnectionError::FlushTimeout => self.silent(true),
             ConnectionError::MqttState(StateError::Deserialization(
@@ -275,7 +325,9 @@ mod tests {
             let url: Url = url.parse().unwrap();
             let client = Client::default();
             let line = Line { client: &client, url: &url, login: None, host: host_of(&url) };
-            line.options("a").map(|options| options.broker_address()).map_err(|error| error.to_string())
+            line.options("a", tcp::host_name(&url))
+                .map(|options| options.broker_address())
+                .map_err(|error| error.to_string())
         };
         assert_eq!(check("mqtt://broker.example"), Ok(("broker.example".into(), 1883)));
         assert_eq!(check("mqtts://broker.example/frost/v1.1"), Ok(("broker.example".into(), 8883)));

@@ -4,10 +4,14 @@
 mod common;
 
 use common::server::{answer, ok, serve};
-use common::{collection, fetch_collection, point};
-use sources::{Client, ClientOptions, FetchError, Fetched, Resolver, Resolving, Url};
+use common::{collection, fetch_collection, point, wanted};
+use model::Protocol;
+use sources::sensorthings::Streams;
+use sources::{Client, ClientOptions, FetchError, Fetched, Resolver, Resolving, Url, mqtt, service};
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Knows the names that a test gives it, and remembers what it was asked for.
@@ -126,4 +130,78 @@ async fn neither_redirects_nor_links_lead_off_the_server() {
     .await;
     let root: Url = root.join("/").unwrap();
     assert!(fetch(&Client::default(), root.as_str()).await.is_ok());
+}
+
+/// Takes connections on this machine, hangs up at once, and counts them.
+async fn hangs_up() -> (u16, Arc<AtomicUsize>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let taken = Arc::new(AtomicUsize::new(0));
+    let count = taken.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
+            drop(stream);
+        }
+    });
+    (port, taken)
+}
+
+/// What a database or a broker at an address has to say.
+async fn ask(client: &Client, url: &str) -> FetchError {
+    let root: Url = url.parse().unwrap();
+    if root.scheme().starts_with("mqtt") {
+        return mqtt::listen(client, &root, None, "toancanh", &Streams::default(), |_| ()).await;
+    }
+    let wanted = wanted(&root, "layer", Path::new("/nowhere"));
+    service(Protocol::PostGis).unwrap().fetch(client, wanted, &mut |_, _| {}).await.unwrap_err()
+}
+
+/// Databases and brokers, as the beginning and the end of their addresses.
+const OTHERS: [(&str, &str); 3] = [("postgres://reader@", "/land"), ("mqtt://", ""), ("mqtts://", "")];
+
+#[tokio::test]
+async fn databases_and_brokers_are_held_to_the_same_rules() {
+    let (port, taken) = hangs_up().await;
+    let names = Names::of(&[
+        ("rebound.example", &["127.0.0.1", "::1"]),
+        ("metadata.example", &["169.254.169.254"]),
+        ("mapped.example", &["::ffff:127.0.0.1"]),
+        ("nobody.example", &["0.0.0.0"]),
+        ("all.example", &["224.0.0.251", "255.255.255.255", "fe80::1"]),
+        ("decimal", &["169.254.169.254"]),
+    ]);
+    let client = names.client();
+    for (begin, end) in OTHERS {
+        for (name, ips) in &names.known {
+            let error = ask(&client, &format!("{begin}{name}:{port}{end}")).await;
+            let FetchError::ForbiddenAddress { host, address, .. } = &error else { panic!("{begin}{name}: {error:?}") };
+            assert_eq!((host.as_str(), address), (*name, &ips[0]), "{error}");
+        }
+        for literal in ["169.254.169.254", "[fe80::1]", "[fd00:ec2::254]", "[::ffff:169.254.169.254]", "0.0.0.0"] {
+            let error = ask(&client, &format!("{begin}{literal}:{port}{end}")).await;
+            assert_eq!(error.code(), "forbidden_address", "{begin}{literal}: {error:?}");
+        }
+        assert_eq!(ask(&client, &format!("{begin}gone.example{end}")).await.code(), "dns", "{begin}");
+    }
+    assert_eq!(names.asked.lock().unwrap().len(), OTHERS.len() * (names.known.len() + 1), "addresses are no names");
+    assert_eq!(taken.load(Ordering::SeqCst), 0, "a connection was made");
+}
+
+#[tokio::test]
+async fn databases_and_brokers_of_this_machine_are_reached_past_what_is_forbidden() {
+    let (port, taken) = hangs_up().await;
+    // On ::1 nobody listens: the next address is tried.
+    let names = Names::of(&[("db.localhost", &["169.254.169.254", "::1", "127.0.0.1"])]);
+    for (at, host) in ["db.localhost", "127.0.0.1"].into_iter().enumerate() {
+        for (already, (begin, end)) in OTHERS[..2].iter().enumerate() {
+            let error = ask(&names.client(), &format!("{begin}{host}:{port}{end}")).await;
+            assert!(matches!(error.code(), "reset" | "truncated" | "ended"), "{begin}{host}: {error:?}");
+            assert_eq!(taken.load(Ordering::SeqCst), 2 * at + already + 1, "{begin}{host}");
+        }
+    }
+    // The library looks the name of a broker with TLS up itself, and would take the forbidden one too.
+    let error = ask(&names.client(), &format!("mqtts://db.localhost:{port}")).await;
+    assert_eq!(error.code(), "forbidden_address", "{error:?}");
+    assert_eq!(taken.load(Ordering::SeqCst), 4);
 }

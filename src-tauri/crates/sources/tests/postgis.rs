@@ -13,7 +13,10 @@ use cluster::{Cluster, programs};
 use common::{features, rejected_of, wanted};
 use communes::{communes, same};
 use model::{Credentials, Protocol, Value};
-use sources::{Client, ClientOptions, Collection, FetchError, Fetched, Login, Secret, Url, Wanted, service};
+use sources::{
+    Client, ClientOptions, Collection, FetchError, Fetched, Login, Offer, Secret, Url, Wanted, recognise,
+    recognise_with, service,
+};
 use std::path::Path;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -450,4 +453,51 @@ async fn a_read_that_is_cut_brings_nothing_and_says_so() {
     assert!(error.code() == "refused" && !error.answered(), "{error}");
     cluster.go();
     same("after a restart", &fetch(ask.table("communes")).await);
+}
+
+#[tokio::test]
+async fn a_database_is_recognised_by_its_address_and_tells_its_tables() {
+    let Some(cluster) = shared() else { return };
+    cluster.sql(
+        "land",
+        "CREATE SCHEMA hall; CREATE ROLE guest LOGIN; GRANT USAGE ON SCHEMA hall TO guest, reader;
+        CREATE TABLE hall.lots (id int PRIMARY KEY, geom geometry(Point, 4326), seen geography);
+        INSERT INTO hall.lots SELECT n, 'SRID=4326;POINT(106 11)' FROM generate_series(1, 20) n;
+        COMMENT ON TABLE hall.lots IS 'Thửa đất'; ANALYZE hall.lots;
+        CREATE TABLE hall.new (id int PRIMARY KEY, geom geometry); CREATE TABLE hall.flat (id int);
+        CREATE VIEW hall.seen AS SELECT * FROM hall.lots;
+        GRANT SELECT ON ALL TABLES IN SCHEMA hall TO guest, reader;
+        CREATE TABLE hall.hidden (id int, geom geometry);",
+    );
+    let client = Client::default();
+    let offer = |name: &str, title: &str, features| Offer {
+        collection: Some(format!("hall.{name}")),
+        title: title.into(),
+        features,
+    };
+    let hall = [offer("lots", "Thửa đất", Some(20)), offer("new", "new", None), offer("seen", "seen", None)];
+    let by = |who: &str, query: &str| root(&cluster, query).as_str().replace("//", &format!("//{who}"));
+    let found = recognise(&client, &by("guest@", "")).await.unwrap();
+    assert_eq!((found.protocol, found.title.as_deref()), (Protocol::PostGis, Some("land")));
+    assert_eq!(found.root.as_str(), by("guest@", ""));
+    assert_eq!(found.offers, hall);
+    // By credentials: the schema land too, unless the address names another.
+    let (credentials, secret) = (basic("reader"), Secret::new("Mật khẩu 1"));
+    let login = Some(Login { credentials: &credentials, secret: &secret });
+    let all = recognise_with(&client, &by("", ""), login).await.unwrap();
+    assert!(
+        all.offers.len() > hall.len() && all.offers.iter().any(|o| o.collection.as_deref() == Some("land.communes"))
+    );
+    assert_eq!(recognise_with(&client, &by("", "?schema=hall"), login).await.unwrap().offers, hall);
+    for who in ["", "reader@"] {
+        let error = recognise(&client, &by(who, "")).await.unwrap_err();
+        let text = error.to_string();
+        assert!(error.code() == "login" && text.contains("credentials") && text.contains("secret set"), "{text}");
+    }
+    let no_postgis = by("guest@", "").replace("/land", "/postgres");
+    assert_eq!(recognise(&client, &no_postgis).await.unwrap_err().code(), "service_refuses");
+    assert_eq!(
+        recognise(&client, "postgres://reader@169.254.169.254/land").await.unwrap_err().code(),
+        "forbidden_address"
+    );
 }

@@ -1,9 +1,9 @@
 //! What speaks at an address that somebody pasted: the protocol, the service's root, what it offers.
 //!
-//! A path or query that names its protocol is taken at its word; else the first bytes of the answer tell. Only the host
-//! of the address is asked, a handful of times, and no more than a megabyte is read of what a single answer brings.
+//! A path or query that names its protocol is taken at its word; else the first bytes of the answer tell. A
+//! database tells its tables. Only the host of the address is asked, a handful of times, and no more than a megabyte is read of what a single answer brings.
 
-use super::{arcgis, malformed, ogc, wfs};
+use super::{Login, arcgis, malformed, ogc, postgis, wfs};
 use crate::net::{Client, FetchError, host_of, text_of};
 use crate::sensorthings;
 use model::Protocol;
@@ -43,12 +43,28 @@ const LOOK_BYTES: usize = 1 << 20;
 /// folder of station files.
 ///
 /// # Errors
-/// [`FetchError`] of the way there; `unrecognised` for what speaks nothing that is known here.
+/// [`FetchError`] of the way there; `unrecognised` for what speaks nothing that is known here; `login` of a database, with the
+/// way to name credentials.
 pub async fn recognise(client: &Client, text: &str) -> Result<Recognised, FetchError> {
+    recognise_with(client, text, None).await
+}
+
+/// As [`recognise`], showing the server what it wants to see.
+///
+/// # Errors
+/// Those of [`recognise`], and `no_secret` for a secret that no header can carry.
+pub async fn recognise_with(client: &Client, text: &str, login: Option<Login<'_>>) -> Result<Recognised, FetchError> {
     let url = address(text)?;
-    if url.scheme() == "file" {
-        return folder(url);
+    match url.scheme() {
+        "file" => return folder(url),
+        "postgres" | "postgresql" => {
+            let offers = postgis::offers(client, &url, login).await?;
+            let title = Some(decoded(url.path().trim_matches('/')));
+            return Ok(Recognised { title, offers, ..plain(Protocol::PostGis, url) });
+        }
+        _ => {}
     }
+    let client = &client.showing(&url, login)?;
     if let Some(found) = by_name(client, &url).await? {
         return Ok(found);
     }
@@ -91,10 +107,12 @@ fn address(text: &str) -> Result<Url, FetchError> {
         false => Url::parse(&format!("http://{text}")),
     };
     let mut url = url.map_err(|error| wrong(error.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https" | "file") {
+    let database = matches!(url.scheme(), "postgres" | "postgresql");
+    if !database && !matches!(url.scheme(), "http" | "https" | "file") {
         return Err(wrong(format!("{:?} is no protocol that can be recognised by its address", url.scheme())));
     }
-    if !url.username().is_empty() || url.password().is_some() {
+    // A database is always asked by somebody: a role without its password is no secret.
+    if url.password().is_some() || !database && !url.username().is_empty() {
         // It is not repeated: what failed is shown, and written down.
         let reason = "a user or password does not belong into an address: they are kept apart, by `secret set`".into();
         return Err(FetchError::BadAddress { url: host_of(&url), reason });
@@ -345,7 +363,14 @@ mod tests {
         assert_eq!(of("  data.example:8080/ogc\n").unwrap(), "http://data.example:8080/ogc");
         assert_eq!(of("https://data.example/ogc#map").unwrap(), "https://data.example/ogc");
         assert_eq!(of("/srv/stations").unwrap(), "file:///srv/stations");
-        for wrong in ["", "ftp://data.example/", "javascript://x", "http://me:secret@data.example/"] {
+        assert_eq!(of("postgres://reader@db.example/land").unwrap(), "postgres://reader@db.example/land");
+        for wrong in [
+            "",
+            "ftp://data.example/",
+            "javascript://x",
+            "http://me:secret@data.example/",
+            "postgres://me:secret@db.example/land",
+        ] {
             let error = of(wrong).unwrap_err();
             assert_eq!(error.code(), "bad_address", "{wrong}");
             assert!(!error.to_string().contains("secret@"), "{error}");

@@ -142,9 +142,19 @@ impl reqwest::dns::Resolve for Guarded {
     }
 }
 
-/// What of a name's addresses may be contacted.
-fn permitted(host: &str, addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, Forbidden> {
-    let loopback = is_local_name(host);
+/// What of a host's addresses may be contacted, and the first that may not. Of a host that is an address itself: that.
+///
+/// # Errors
+/// The resolver's.
+pub(super) async fn sorted(resolver: &dyn Resolver, host: &str) -> io::Result<(Vec<IpAddr>, Option<Forbidden>)> {
+    match host.parse() {
+        // Whoever writes down a loopback address means this machine.
+        Ok(address) => Ok(split(host, vec![address], true)),
+        Err(_) => Ok(split(host, resolver.resolve(host).await?, is_local_name(host))),
+    }
+}
+
+fn split(host: &str, addresses: Vec<IpAddr>, loopback: bool) -> (Vec<IpAddr>, Option<Forbidden>) {
     let mut refused = None;
     let mut permitted = Vec::with_capacity(addresses.len());
     for address in addresses {
@@ -155,6 +165,12 @@ fn permitted(host: &str, addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, Forbidde
             }
         }
     }
+    (permitted, refused)
+}
+
+/// What of a name's addresses may be contacted.
+fn permitted(host: &str, addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, Forbidden> {
+    let (permitted, refused) = split(host, addresses, is_local_name(host));
     match refused {
         Some(refused) if permitted.is_empty() => Err(refused),
         _ => Ok(permitted),

@@ -1,8 +1,8 @@
 //! Plain connections, for protocols that are not HTTP.
 
-use super::{Client, FetchError, host_of};
+use super::{Client, FetchError, guard, host_of};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use tokio::net::TcpStream;
 use url::Url;
 
@@ -21,23 +21,53 @@ pub(crate) fn is_this_machine(url: &Url) -> bool {
     )
 }
 
-/// Connects to the host that stands in the address, within the client's time.
+/// Where a host may be contacted.
+pub(crate) struct Ways {
+    /// At least one.
+    pub(crate) permitted: Vec<IpAddr>,
+    /// Another of its addresses, which may not be.
+    pub(crate) refused: Option<FetchError>,
+}
+
+/// Looks up the host that stands in the address, by the client's resolver and within its time. In schemes other than
+/// HTTP's an address is a mere name to [`Url`]: it is read from the text.
 ///
 /// # Errors
-/// `bad_address` without a host, `dns`, `refused`, `unreachable`, `timeout`.
-pub(crate) async fn connect(client: &Client, url: &Url, usual_port: u16) -> Result<TcpStream, FetchError> {
+/// `bad_address` without a host, `dns`, `forbidden_address` when no address may be contacted, `timeout`.
+pub(crate) async fn ways(client: &Client, url: &Url) -> Result<Ways, FetchError> {
     let name = host_name(url);
     if name.is_empty() {
         return Err(FetchError::BadAddress { url: url.to_string(), reason: "it names no host".into() });
     }
+    let (host, limit) = (host_of(url), client.options.connect_timeout);
+    let Ok(found) = tokio::time::timeout(limit, guard::sorted(&*client.options.resolver, name)).await else {
+        return Err(FetchError::Timeout { host, secs: limit.as_secs(), answered: false });
+    };
+    let Ok((permitted, refused)) = found else { return Err(FetchError::Dns { host }) };
+    let refused = refused.map(|guard::Forbidden { host, address, reason }| FetchError::ForbiddenAddress {
+        host,
+        address,
+        reason: reason.to_owned(),
+    });
+    match refused {
+        refused if !permitted.is_empty() => Ok(Ways { permitted, refused }),
+        Some(refused) => Err(refused),
+        None => Err(FetchError::Dns { host }),
+    }
+}
+
+/// Connects to the host that stands in the address, within the client's time, where it may be contacted.
+///
+/// # Errors
+/// Those of [`ways`], `refused`, `unreachable`, `timeout`.
+pub(crate) async fn connect(client: &Client, url: &Url, usual_port: u16) -> Result<TcpStream, FetchError> {
     let host = host_of(url);
     let limit = client.options.connect_timeout;
     let opening = async {
         let port = url.port().unwrap_or(usual_port);
-        let found = tokio::net::lookup_host((name, port)).await.map_err(|_| FetchError::Dns { host: host.clone() })?;
         let mut last = FetchError::Dns { host: host.clone() };
-        for address in found {
-            match TcpStream::connect(address).await {
+        for address in ways(client, url).await?.permitted {
+            match TcpStream::connect(SocketAddr::new(address, port)).await {
                 Ok(stream) => {
                     // Questions are short and wait for their answer.
                     let _ = stream.set_nodelay(true);

@@ -40,9 +40,11 @@ ssl_cert_file = 'server.crt'
 ssl_key_file = 'server.key'
 password_encryption = 'scram-sha-256'
 ";
-/// The database's own user comes in by the socket, everybody else by password; `sealed` only by TLS.
+/// The database's own user comes in by the socket, `guest` from this machine as it is, everybody else by password; `sealed` only by
+/// TLS.
 const LETS_IN: &str = "
 local all all trust
+host all guest localhost trust
 hostnossl all sealed localhost reject
 host all all localhost scram-sha-256
 ";

@@ -1,7 +1,7 @@
 //! The way in: a connection within limits, and what a database says in words of [`FetchError`].
 
 use super::address::{Address, Tls};
-use crate::features::Wanted;
+use crate::features::Login;
 use crate::net::{Client, FetchError, host_of, tcp};
 use model::Credentials;
 use std::error::Error;
@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Connection, Error as PgError};
+use url::Url;
 
 const USUAL_PORT: u16 = 5432;
 /// The server is given this much longer than its own limit, so that it is its word that ends a statement.
@@ -24,31 +25,40 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Who asks which server, and within what limits.
 pub(super) struct Door<'a> {
     client: &'a Client,
-    wanted: Wanted<'a>,
+    root: &'a Url,
+    login: Option<Login<'a>>,
+    /// The table, for what is said of it.
+    collection: &'a str,
     address: &'a Address,
     host: String,
     user: String,
     received: Arc<AtomicU64>,
 }
 
-type Line = Metered<TcpStream>;
-type Talk = Connection<Line, postgres_native_tls::TlsStream<Line>>;
+pub(super) type Line = Metered<TcpStream>;
+pub(super) type Talk = Connection<Line, postgres_native_tls::TlsStream<Line>>;
 
 impl<'a> Door<'a> {
-    pub(super) fn new(client: &'a Client, wanted: Wanted<'a>, address: &'a Address) -> Result<Self, FetchError> {
-        let user = match wanted.login.map(|login| login.credentials) {
+    pub(super) fn new(
+        client: &'a Client,
+        root: &'a Url,
+        login: Option<Login<'a>>,
+        collection: &'a str,
+        address: &'a Address,
+    ) -> Result<Self, FetchError> {
+        let user = match login.map(|login| login.credentials) {
             Some(Credentials::Basic { user, .. }) => user.clone(),
             Some(_) => {
                 let reason = "a database takes credentials of the kind basic only: a role and its password".into();
-                return Err(FetchError::BadAddress { url: wanted.root.to_string(), reason });
+                return Err(FetchError::BadAddress { url: root.to_string(), reason });
             }
             None => address.user.clone().unwrap_or_default(),
         };
         if user.is_empty() {
             let reason = "no role is named; the source names it under credentials, or the address before an @".into();
-            return Err(FetchError::BadAddress { url: wanted.root.to_string(), reason });
+            return Err(FetchError::BadAddress { url: root.to_string(), reason });
         }
-        Ok(Self { client, wanted, address, host: host_of(wanted.root), user, received: Arc::default() })
+        Ok(Self { client, root, login, collection, address, host: host_of(root), user, received: Arc::default() })
     }
 
     pub(super) fn user(&self) -> &str {
@@ -70,7 +80,7 @@ impl<'a> Door<'a> {
     }
 
     pub(super) async fn open(&self) -> Result<(tokio_postgres::Client, Talk), FetchError> {
-        let stream = tcp::connect(self.client, self.wanted.root, USUAL_PORT).await?;
+        let stream = tcp::connect(self.client, self.root, USUAL_PORT).await?;
         let limit_bytes = self.client.options.collection_limit_bytes;
         let stream = Metered { stream, received: self.received.clone(), limit_bytes };
         let mut config = tokio_postgres::Config::new();
@@ -80,11 +90,11 @@ impl<'a> Door<'a> {
             Tls::Prefer => SslMode::Prefer,
             _ => SslMode::Require,
         });
-        if let Some(login) = self.wanted.login {
+        if let Some(login) = self.login {
             config.password(login.secret.reveal());
         }
         let connector = self.connector()?;
-        let connector = postgres_native_tls::TlsConnector::new(connector, tcp::host_name(self.wanted.root));
+        let connector = postgres_native_tls::TlsConnector::new(connector, tcp::host_name(self.root));
         let limit = self.client.options.idle_timeout;
         match tokio::time::timeout(limit, config.connect_raw(stream, connector)).await {
             Ok(opened) => opened.map_err(|error| self.explain(&error, Duration::ZERO, false)),
@@ -153,7 +163,7 @@ impl<'a> Door<'a> {
         } else if text.contains("authentication") {
             self.refused(&text)
         } else {
-            FetchError::Malformed { url: self.wanted.root.to_string(), what: text }
+            FetchError::Malformed { url: self.root.to_string(), what: text }
         }
     }
 
@@ -185,7 +195,7 @@ impl<'a> Door<'a> {
     }
 
     fn refused(&self, reason: &str) -> FetchError {
-        let secret = self.wanted.login.map(|login| login.credentials.secret().to_owned());
+        let secret = self.login.map(|login| login.credentials.secret().to_owned());
         FetchError::Login { host: self.host(), user: self.user.clone(), secret, reason: reason.to_owned() }
     }
 
@@ -193,7 +203,7 @@ impl<'a> Door<'a> {
         FetchError::NoAccess {
             host: self.host(),
             user: self.user.clone(),
-            collection: self.wanted.name().to_owned(),
+            collection: self.collection.to_owned(),
             reason: reason.to_owned(),
         }
     }

@@ -9,17 +9,18 @@ mod rows;
 mod table;
 
 use super::pages::Pages;
-use super::{Collection, FeatureService, Fetched, Fetching, Progress, Wanted};
+use super::{Collection, FeatureService, Fetched, Fetching, Login, Offer, Progress, Wanted};
 use crate::file::FileCrs;
-use crate::net::{Client, FetchError};
+use crate::net::{Client, FetchError, host_of};
 use address::Address;
-use door::Door;
+use door::{Door, Talk};
 use model::{NamedRows, Timestamp};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::pin::pin;
 use table::Table;
 use tokio_postgres::{IsolationLevel, Transaction};
+use url::Url;
 
 /// The protocol.
 #[derive(Debug)]
@@ -38,11 +39,61 @@ const LARGEST_BATCH: usize = 2_000;
 
 async fn fetch(client: &Client, wanted: Wanted<'_>, progress: Progress<'_>) -> Result<Fetched, FetchError> {
     let address = Address::read(wanted.root)?;
-    let door = Door::new(client, wanted, &address)?;
+    let door = Door::new(client, wanted.root, wanted.login, wanted.name(), &address)?;
     let (mut database, connection) = door.open().await?;
-    // In one task with the reading, so that dropping one drops both.
+    let reading = read(&door, client, &wanted, address.schema.as_deref(), &mut database, progress);
+    while_served(&door, connection, reading).await
+}
+
+/// The tables and views with a shape that the role may read: those of the address' schema, where it names one. The number of
+/// rows is the server's own estimate, where it has one.
+///
+/// # Errors
+/// `bad_address`; `login` with the way to name a role and its password where none is named; those of [`Door`].
+pub(super) async fn offers(client: &Client, root: &Url, login: Option<Login<'_>>) -> Result<Vec<Offer>, FetchError> {
+    let address = Address::read(root)?;
+    if login.is_none() && address.user.is_none() {
+        return Err(unnamed(FetchError::Login {
+            host: host_of(root),
+            user: String::new(),
+            secret: None,
+            reason: "no role is named".into(),
+        }));
+    }
+    let door = Door::new(client, root, login, "", &address)?;
+    let looking = async {
+        let (mut database, connection) = door.open().await?;
+        let looking = async {
+            let transaction = begin(&door, &mut database).await?;
+            table::extension(&door, &transaction).await?;
+            table::offers(&door, address.schema.as_deref(), &transaction).await
+        };
+        while_served(&door, connection, looking).await
+    };
+    let found = client.in_time(root, looking).await;
+    found.map_err(|error| if login.is_none() { unnamed(error) } else { error })
+}
+
+/// A refusal of who showed no password, with the way to name one.
+fn unnamed(error: FetchError) -> FetchError {
+    match error {
+        FetchError::Login { host, user, secret, reason } => {
+            let way = "give the source credentials = { kind = \"basic\", user = \"ROLE\", secret = \"NAME\" }, and keep the \
+                       password by `secret set NAME`";
+            FetchError::Login { host, user, secret, reason: format!("{reason}; {way}") }
+        }
+        other => other,
+    }
+}
+
+/// Works while the connection carries. Both are in one task, so that dropping one drops both.
+async fn while_served<T>(
+    door: &Door<'_>,
+    connection: Talk,
+    reading: impl Future<Output = Result<T, FetchError>>,
+) -> Result<T, FetchError> {
     let mut connection = Box::pin(connection);
-    let mut reading = pin!(read(&door, client, &wanted, address.schema.as_deref(), &mut database, progress));
+    let mut reading = pin!(reading);
     tokio::select! {
         biased;
         outcome = &mut reading => outcome,
@@ -68,18 +119,7 @@ async fn read(
     database: &mut tokio_postgres::Client,
     progress: Progress<'_>,
 ) -> Result<Fetched, FetchError> {
-    let begin = database.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
-    let mut transaction = door.step(begin.start()).await?;
-    // For this transaction alone: behind a pooler others get the same session after it.
-    let settings = format!(
-        "SET LOCAL statement_timeout = {statement}; SET LOCAL lock_timeout = {statement};
-        SET LOCAL idle_in_transaction_session_timeout = {all}; SET LOCAL DateStyle = 'ISO, YMD';
-        SET LOCAL TimeZone = 'UTC'; SET LOCAL IntervalStyle = 'iso_8601'; SET LOCAL extra_float_digits = 1;
-        SET LOCAL bytea_output = 'hex'",
-        statement = door.statement_limit().as_millis().max(1),
-        all = door.answer_limit().as_millis().max(1),
-    );
-    door.step(transaction.batch_execute(&settings)).await?;
+    let mut transaction = begin(door, database).await?;
     let table = Table::find(door, wanted, schema, &transaction).await?;
     let key = table.key_column(wanted)?;
     let state = state(door, wanted, &table, &mut transaction).await?;
@@ -98,6 +138,23 @@ async fn read(
     collection.report.warnings.extend(table.warning);
     let as_of = state.and_then(|state| state.newest);
     Ok(Fetched::Features(Collection { validator, as_of, ..collection }))
+}
+
+/// One transaction that only reads, within the limits.
+async fn begin<'a>(door: &Door<'_>, database: &'a mut tokio_postgres::Client) -> Result<Transaction<'a>, FetchError> {
+    let begin = database.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
+    let transaction = door.step(begin.start()).await?;
+    // For this transaction alone: behind a pooler others get the same session after it.
+    let settings = format!(
+        "SET LOCAL statement_timeout = {statement}; SET LOCAL lock_timeout = {statement};
+        SET LOCAL idle_in_transaction_session_timeout = {all}; SET LOCAL DateStyle = 'ISO, YMD';
+        SET LOCAL TimeZone = 'UTC'; SET LOCAL IntervalStyle = 'iso_8601'; SET LOCAL extra_float_digits = 1;
+        SET LOCAL bytea_output = 'hex'",
+        statement = door.statement_limit().as_millis().max(1),
+        all = door.answer_limit().as_millis().max(1),
+    );
+    door.step(transaction.batch_execute(&settings)).await?;
+    Ok(transaction)
 }
 
 /// What is known of all rows before they are read.

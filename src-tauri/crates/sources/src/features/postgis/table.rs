@@ -2,11 +2,11 @@
 
 use super::door::Door;
 use super::rows::{Column, is_shape, quoted, system};
-use crate::features::{Wanted, malformed};
+use crate::features::{Offer, Wanted, malformed};
 use crate::file::FileCrs;
 use crate::net::FetchError;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use tokio_postgres::Transaction;
+use tokio_postgres::{Row, Transaction};
 
 /// What rows are read from.
 #[derive(Debug)]
@@ -44,15 +44,7 @@ impl Table {
         schema: Option<&str>,
         transaction: &Transaction<'_>,
     ) -> Result<Self, FetchError> {
-        let extension = "SELECT n.nspname::text FROM pg_catalog.pg_extension e
-            JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'postgis'";
-        let Some(extension) = door.step(transaction.query_opt(extension, &[])).await? else {
-            return Err(FetchError::Service {
-                host: door.host(),
-                code: "no_postgis".into(),
-                reason: "the database has no extension postgis".into(),
-            });
-        };
+        let extension = extension(door, transaction).await?;
         let relation = format!(
             "SELECT c.oid, n.nspname::text, c.relname::text, c.relkind IN ('r','m','p'),
                 pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT'),
@@ -64,7 +56,8 @@ impl Table {
             ORDER BY c.relname::text = $1::text DESC LIMIT 1"
         );
         let Some(found) = door.step(transaction.query_opt(&relation, &[&wanted.name(), &schema])).await? else {
-            let offers = offers(door, transaction).await?;
+            let offers = offers(door, None, transaction).await?;
+            let offers = offers.into_iter().filter_map(|offer| offer.collection).collect();
             return Err(FetchError::NoCollection { host: door.host(), collection: wanted.name().into(), offers });
         };
         let (oid, whole): (u32, bool) = (found.get(0), found.get(4));
@@ -76,7 +69,7 @@ impl Table {
             columns: Vec::new(),
             primary_key: Vec::new(),
             crs: None,
-            extension: extension.get(0),
+            extension,
             warning: None,
         };
         if !found.get::<_, bool>(5) {
@@ -255,17 +248,49 @@ impl Table {
     }
 }
 
-/// The tables with a shape that the role may read.
-async fn offers(door: &Door<'_>, transaction: &Transaction<'_>) -> Result<Vec<String>, FetchError> {
+/// The schema that PostGIS lives in.
+///
+/// # Errors
+/// `service_refuses` where there is no PostGIS.
+pub(super) async fn extension(door: &Door<'_>, transaction: &Transaction<'_>) -> Result<String, FetchError> {
+    let extension = "SELECT n.nspname::text FROM pg_catalog.pg_extension e
+        JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'postgis'";
+    match door.step(transaction.query_opt(extension, &[])).await? {
+        Some(row) => Ok(row.get(0)),
+        None => Err(FetchError::Service {
+            host: door.host(),
+            code: "no_postgis".into(),
+            reason: "the database has no extension postgis".into(),
+        }),
+    }
+}
+
+/// The tables with a shape that the role may read, of one schema or of all. PostGIS's own have none.
+pub(super) async fn offers(
+    door: &Door<'_>,
+    schema: Option<&str>,
+    transaction: &Transaction<'_>,
+) -> Result<Vec<Offer>, FetchError> {
+    // Before PostgreSQL 14 a table that nobody has counted yet has 0 like an empty one; views are never counted.
     let offered = format!(
-        "SELECT DISTINCT n.nspname::text || '.' || c.relname::text
+        "SELECT DISTINCT n.nspname::text || '.' || c.relname::text,
+            coalesce(nullif(pg_catalog.btrim(pg_catalog.obj_description(c.oid, 'pg_class')), ''), c.relname::text),
+            CASE WHEN c.relkind <> 'v' AND (c.reltuples > 0 OR c.reltuples = 0
+                AND pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 140000)
+                THEN c.reltuples::pg_catalog.int8 END
         FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
         JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         WHERE t.typname IN ('geometry', 'geography') AND c.relkind IN {KINDS} AND NOT a.attisdropped
             AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
             AND pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT')
-            AND n.nspname NOT LIKE 'pg\\_temp%' ORDER BY 1 LIMIT {OFFERED}"
+            AND n.nspname NOT LIKE 'pg\\_temp%' AND ($1::text IS NULL OR n.nspname::text = $1::text)
+        ORDER BY 1 LIMIT {OFFERED}"
     );
-    let rows = door.step(transaction.query(&offered, &[])).await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    let rows = door.step(transaction.query(&offered, &[&schema])).await?;
+    let offer = |row: &Row| Offer {
+        collection: Some(row.get(0)),
+        title: row.get(1),
+        features: row.get::<_, Option<i64>>(2).and_then(|rows| u64::try_from(rows).ok()),
+    };
+    Ok(rows.iter().map(offer).collect())
 }
