@@ -75,7 +75,15 @@ impl Desk {
             return Err(self.failure("no_practice", [("source", source.id.as_str())]));
         };
         let begun = Instant::now();
-        let found = sources::recognise(&self.client, url.as_str()).await;
+        // As it is fetched: with the source's own credentials.
+        let found = match self.held(source).await {
+            Ok(None) => sources::recognise(&self.client, url.as_str()).await,
+            Ok(Some(held)) => {
+                let found = sources::recognise_with(&self.client, url.as_str(), Some(held.login())).await;
+                found.map_err(|error| held.hide(error))
+            }
+            Err(error) => Err(error),
+        };
         let took_ms = u32::try_from(begun.elapsed().as_millis()).unwrap_or(u32::MAX);
         let now = self.now();
         match found {
@@ -343,7 +351,9 @@ impl Desk {
             return Err(self.failure("period_too_short", [("every", source.every.to_string().as_str())]));
         }
         let url = self.links().resolve(source.url.trim()).ok_or_else(|| wrong("it is no address"))?;
-        if !url.username().is_empty() || url.password().is_some() {
+        // The role that asks a database is no secret.
+        let role = matches!(url.scheme(), "postgres" | "postgresql");
+        if url.password().is_some() || !role && !url.username().is_empty() {
             // Not repeated: what failed is shown and written down.
             return Err(self.failure("bad_address", [("url", "…"), ("detail", "user:password@")]));
         }

@@ -41,7 +41,7 @@ pub(super) async fn listen(desk: &Arc<Desk>, source: &SourceSpec, url: &Url, nam
     let listening = mqtt::listen(&desk.client, url, login, name, &streams, |message| {
         let now = desk.now();
         heard.store(true, Ordering::Relaxed);
-        desk.links().answered(&source.id, now);
+        desk.links().answered_alone(&source.id, now);
         match message {
             // What the broker kept is older than what was just polled, or the same: the newest stays the reading.
             Message::Observation { observation, retained: _ } => {

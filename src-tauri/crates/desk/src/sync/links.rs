@@ -91,8 +91,17 @@ impl Links {
 
     /// The server behind a source answered.
     pub(crate) fn answered(&self, source: &str, now: Timestamp) {
+        self.came(source, true, now);
+    }
+
+    /// What a source has beside its server spoke, such as its broker: that proves nothing of the server's other sources.
+    pub(crate) fn answered_alone(&self, source: &str, now: Timestamp) {
+        self.came(source, false, now);
+    }
+
+    fn came(&self, source: &str, shared: bool, now: Timestamp) {
         let mut all = self.all.lock();
-        let host = host_of(&all, source);
+        let host = host_of(&all, source).filter(|_| shared);
         for link in all.iter_mut() {
             let own = link.spec.id == source;
             if own || (host.is_some() && link.url.as_ref().map(host_key) == host) {
@@ -140,8 +149,24 @@ impl Links {
 
     /// An attempt failed. `answered`: the server spoke, if only to refuse, so the line is up.
     pub(crate) fn failed(&self, source: &str, error: &str, answered: bool, now: Timestamp, next: Option<Timestamp>) {
+        self.fell(source, error, answered, true, now, next);
+    }
+
+    /// An attempt failed at what a source has beside its server: the server's other sources do not share that fate.
+    pub(crate) fn failed_alone(
+        &self,
+        source: &str,
+        error: &str,
+        answered: bool,
+        now: Timestamp,
+        next: Option<Timestamp>,
+    ) {
+        self.fell(source, error, answered, false, now, next);
+    }
+
+    fn fell(&self, source: &str, error: &str, answered: bool, shared: bool, now: Timestamp, next: Option<Timestamp>) {
         let mut all = self.all.lock();
-        let host = host_of(&all, source);
+        let host = host_of(&all, source).filter(|_| shared);
         for link in all.iter_mut() {
             let own = link.spec.id == source;
             if own {
@@ -361,6 +386,24 @@ mod tests {
         links.failed("features", "429", true, at(6_000), None);
         assert_eq!(links.state("stations"), LinkState::Up);
         assert!(!links.judge(at(60_000)));
+    }
+
+    #[test]
+    fn a_broker_beside_the_server_speaks_for_its_own_source_only() {
+        let links = Links::new(&profile(), Some("http://127.0.0.1:8700"));
+        links.failed("features", "refused", false, at(0), None);
+        assert!(links.judge(at(5_000)));
+        links.answered_alone("stations", at(6_000));
+        assert_eq!((links.state("stations"), links.state("features")), (LinkState::Up, LinkState::Lost));
+        assert!(links.answered_since("stations", at(5_000)) && !links.answered_since("features", at(5_000)));
+        links.answered("features", at(7_000));
+        links.failed_alone("stations", "refused", false, at(8_000), None);
+        assert!(links.judge(at(13_000)));
+        assert_eq!((links.state("stations"), links.state("features")), (LinkState::Lost, LinkState::Up));
+        let info = links.info(&profile(), None, at(13_000));
+        assert_eq!(info.sources[0].last_error, None, "the error is the broker's");
+        links.failed_alone("stations", "login", true, at(14_000), None);
+        assert_eq!(links.state("stations"), LinkState::Up, "who refuses is there");
     }
 
     #[test]

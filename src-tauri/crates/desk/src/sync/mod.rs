@@ -378,6 +378,15 @@ fn note(desk: &Desk, source: &SourceSpec, error: &FetchError, wait: Option<Durat
     desk.links().failed(&source.id, &error.to_string(), answered(error), now, next);
 }
 
+/// As [`note`], of a try at the source's broker, which is not its server.
+fn note_alone(desk: &Desk, source: &SourceSpec, error: &FetchError, wait: Duration) {
+    if matches!(error, FetchError::NoSecret { .. }) {
+        return note(desk, source, error, Some(wait));
+    }
+    let now = desk.now();
+    desk.links().failed_alone(&source.id, &error.to_string(), answered(error), now, after(now, wait));
+}
+
 /// Notes what kept this side from taking in what a source delivered: the line is up, and something is wrong.
 fn note_here(desk: &Desk, source: &SourceSpec, failure: &Failure, wait: Option<Duration>) {
     let now = desk.now();

@@ -63,7 +63,10 @@ async fn turns(desk: &Arc<Desk>, source: &SourceSpec, wakers: &Wakers) {
         if stream_backoff.failures() > HICCUPS {
             wait = wait.max(every);
         }
-        super::note(desk, source, &error, Some(wait));
+        match source.mqtt {
+            Some(_) => super::note_alone(desk, source, &error, wait),
+            None => super::note(desk, source, &error, Some(wait)),
+        }
         // However long the stream has to wait, the polling goes on.
         stream_due = Instant::now() + wait;
         desk.rest(source, wait.min(every), false).await;
