@@ -85,6 +85,8 @@ impl Placer {
 
     /// A known system, taken at its word; east before north.
     pub(super) fn of(epsg: u32, province: BBox) -> Result<Self, geodesy::GeodesyError> {
+        // WGS84 with heights, as GDAL calls what has them; they are not kept.
+        let epsg = if epsg == 4979 { 4326 } else { epsg };
         let around = BBox {
             west: province.west - MARGIN_DEG,
             south: province.south - MARGIN_DEG,
@@ -278,4 +280,18 @@ fn some_coord(geometry: &Geometry<f64>) -> Option<Coord<f64>> {
 
 fn first_coord(geometry: &Geometry<f64>) -> Coord<f64> {
     some_coord(geometry).unwrap_or(Coord { x: f64::NAN, y: f64::NAN })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn degrees_with_heights_are_degrees() {
+        let province = BBox { west: 105.45, south: 10.35, east: 106.90, north: 11.80 };
+        let placer = Placer::of(4979, province).unwrap();
+        let mut point = Geometry::Point(geo_types::Point::new(106.1, 11.3));
+        assert!(placer.place(&mut point, &mut Trace::default()).is_ok());
+        assert_eq!((placer.epsg, first_coord(&point)), (4326, Coord { x: 106.1, y: 11.3 }));
+    }
 }
