@@ -167,9 +167,9 @@ fn failing_replacement_leaves_the_layer_as_it_was() {
     }
     let error = cache.append(&schema, &mut points(1, 2), &provenance()).unwrap_err();
     assert!(matches!(&error, StoreError::Duplicate { id, .. } if id == "p0"), "{error}");
-    let elsewhere = store::LayerSchema { srs_id: 32648, ..schema.clone() };
+    let elsewhere = store::LayerSchema { srs_id: 2154, ..schema.clone() };
     let error = cache.replace(&elsewhere, &mut points(1, 2), &provenance(), None).unwrap_err();
-    assert!(matches!(error, StoreError::UnknownSrs { srs_id: 32648 }));
+    assert!(matches!(error, StoreError::UnknownSrs { srs_id: 2154 }));
     assert!(packed(&cache, &schema.id).unwrap().starts_with("p0p1 p2p3 "), "what failed took nothing away");
 }
 
