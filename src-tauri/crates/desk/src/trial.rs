@@ -329,7 +329,9 @@ impl Desk {
         let position: Vec<(String, String)> = asked_for(&args.map).into_iter().filter(is_position).collect();
         let plain = ReadOptions { map: position, prepare: None, ..self.read_options(&spec.id, &options, &prepare) };
         let columns = sources::columns(file, &plain).map_err(|error| failed(&error))?;
-        let tables = match sources::columns(file, &ReadOptions { table: None, ..plain.clone() }) {
+        // Asked for a table that no file has, one with several says which they are.
+        let nameless = ReadOptions { table: Some(String::new()), ..plain.clone() };
+        let tables = match sources::columns(file, &nameless) {
             Err(ReadError::SeveralTables { tables, .. }) => tables,
             _ => Vec::new(),
         };

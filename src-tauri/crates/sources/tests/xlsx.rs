@@ -172,6 +172,10 @@ fn the_sheet_is_chosen_by_its_position_columns_or_by_name() {
     assert_eq!(of("hai"), Ok("hai".into()));
     assert_eq!(of("Ba"), Err("several_tables".into()));
     assert_eq!(of("Danh mục"), Err("no_geometry".into()));
+    // A layer's name is a wish that an office's sheet need not fulfil: where one sheet can be meant, it is.
+    let one = folder.put("b.xlsx", workbook(&[("Bìa", &plain), ("Danh sách", &with("một"))], &[], false));
+    let clinics = ReadOptions { table: Some("clinics".into()), ..ReadOptions::new(PROVINCE) };
+    assert_eq!(read_with(&one, &clinics).unwrap().1.len(), 1);
     let bad = read_bytes("a.xlsx", workbook(&[("x", &plain)], &[], false)).unwrap_err();
     assert!(bad.code() == "no_geometry" && bad.to_string().contains("giá trị"), "{bad}");
     assert_eq!(read_bytes("a.xlsx", workbook(&[("x", "")], &[], false)).unwrap_err().code(), "empty_file");

@@ -101,19 +101,22 @@ struct Chosen {
     warning: Option<String>,
 }
 
-/// The sheet asked for, else the first whose head names a position, those in sight before the hidden ones.
+/// The sheet of the name that is preferred; else, where a name was given, the only one whose head names a position, and
+/// without one the first such, those in sight before the hidden ones.
+///
+/// # Errors
+/// `several_tables` when a name was given that none has, and several could be meant.
 fn choose(path: &Path, options: &ReadOptions, archive: &mut Zipped, book: &Book) -> Result<Chosen, ReadError> {
     let mut sheets: Vec<_> = book.sheets.iter().collect();
     sheets.sort_by_key(|sheet| sheet.hidden);
+    let mut missed = false;
     if let Some(wanted) = &options.table {
         let folded = model::fold(wanted);
         let exact = sheets.iter().position(|sheet| sheet.name == *wanted);
-        let found = exact.or_else(|| sheets.iter().position(|sheet| model::fold(&sheet.name) == folded));
-        let Some(at) = found else {
-            let tables = sheets.iter().take(50).map(|sheet| cut(&sheet.name)).collect();
-            return Err(ReadError::SeveralTables { path: path.to_path_buf(), tables });
-        };
-        sheets = vec![sheets[at]];
+        match exact.or_else(|| sheets.iter().position(|sheet| model::fold(&sheet.name) == folded)) {
+            Some(at) => sheets = vec![sheets[at]],
+            None => missed = true,
+        }
     }
     let mut first: Option<(usize, Header)> = None;
     let mut fitting: Vec<(&str, usize, Header)> = Vec::new();
@@ -124,6 +127,10 @@ fn choose(path: &Path, options: &ReadOptions, archive: &mut Zipped, book: &Book)
         } else if first.is_none() {
             first = Some((sheet.member, header));
         }
+    }
+    if missed && fitting.len() > 1 {
+        let tables = fitting.iter().take(50).map(|(name, ..)| cut(name)).collect();
+        return Err(ReadError::SeveralTables { path: path.to_path_buf(), tables });
     }
     let others: Vec<String> = fitting.iter().skip(1).map(|(name, _, _)| cut(name)).collect();
     if let Some((name, member, header)) = fitting.into_iter().next() {
