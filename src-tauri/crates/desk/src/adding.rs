@@ -196,7 +196,8 @@ impl Desk {
     /// Adds a source and the layers that it fills; it is asked at once.
     ///
     /// # Errors
-    /// `bad_address`, `no_layer`, `nothing_chosen`, `layer_taken`, `not_writable`; nothing is changed then.
+    /// `bad_address`, `title_missing`, `period_too_short`, `no_layer`, `no_group`, `nothing_chosen`, `layer_twice`,
+    /// `live_target`, `not_writable`; nothing is changed then.
     pub(crate) async fn add_source(self: &Arc<Self>, args: AddSourceArgs) -> Result<AddedSource, Failure> {
         let added = self.add(&args.source, &args.layers)?;
         self.sync_now(SyncArgs { source: Some(added.id.clone()), accept_shrunk: None }).await?;
@@ -231,6 +232,11 @@ impl Desk {
             let (_, mut target) = self.spec_for(&layer.target, &mut profile)?;
             if chosen.iter().any(|other| other.id == target.id) {
                 return Err(self.failure("layer_twice", [("layer", target.id.as_str())]));
+            }
+            // Stations say themselves which layer they belong to.
+            let belongs = layer.collection.as_deref().unwrap_or(target.id.as_str());
+            if source.protocol == Protocol::SensorThings && belongs != target.id.as_str() {
+                return Err(self.failure("live_target", [("layer", target.id.as_str()), ("wanted", belongs)]));
             }
             target.map = layer.map.clone();
             target.collection.clone_from(&layer.collection);

@@ -122,6 +122,16 @@ async fn every_protocol_of_the_practice_centre_is_recognised_and_nonsense_is_not
         assert_eq!(found["protocol"], protocol, "{path}");
         assert!(!found["offers"].as_array().unwrap().is_empty(), "{path}");
     }
+    let folder = act(&desk, "recognise", json!({"url": home.path()})).await.unwrap();
+    assert_eq!((&folder["protocol"], folder["offers"].as_array().unwrap().len()), (&json!("station-folder"), 1));
+    let source = json!({
+        "protocol": "sensorthings", "url": format!("{base}/sensorthings/v1.1"), "title": "S", "every": "30s", "practice": true
+    });
+    let air = json!({"collection": "air_stations", "target": {"to": "layer", "layer": "air_stations"}, "map": {}});
+    let untried = act(&desk, "try_source", json!({"source": source, "layer": air})).await.unwrap_err();
+    assert_eq!(untried.code, "no_trial");
+    let added = act(&desk, "add_source", json!({"source": source, "layers": [air]})).await.unwrap();
+    assert_eq!(added["layers"], json!(["air_stations"]));
     for (url, code) in [
         (format!("{base}/cameras"), "status"),
         (format!("{base}/practice"), "status"),
@@ -158,6 +168,12 @@ async fn a_faulty_order_changes_nothing() {
         let error = act(&desk, "add_source", json!({"source": source, "layers": layers})).await.unwrap_err();
         assert_eq!(error.code, code, "{error:?}");
     }
+    let stations = json!({
+        "protocol": "sensorthings", "url": "http://h/v1.1", "title": "A", "every": "30s", "practice": false
+    });
+    let elsewhere = json!([{"collection": "air_stations", "target": {"to": "layer", "layer": "cameras"}, "map": {}}]);
+    let error = act(&desk, "add_source", json!({"source": stations, "layers": elsewhere})).await.unwrap_err();
+    assert_eq!(error.code, "live_target");
     assert!(!home.path().join("sources.toml").exists());
     // A file broken by hand keeps the province's own layers bright, and is left as it is.
     drop(desk);

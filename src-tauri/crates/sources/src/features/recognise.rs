@@ -128,7 +128,7 @@ fn folder(url: Url) -> Result<Recognised, FetchError> {
         return Err(wrong("there is no such folder; a single file is imported, not added as a source"));
     }
     let title = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    Ok(Recognised { title, ..plain(Protocol::StationFolder, url.clone()) })
+    Ok(Recognised { title, offers: vec![itself(&url, None)], ..plain(Protocol::StationFolder, url.clone()) })
 }
 
 /// By what path and query say of the protocol.

@@ -71,6 +71,11 @@ export class Attempt {
     this.stale = true
   }
 
+  /** The core cannot try this protocol, and says so: it shows once it is added. */
+  get untried(): boolean {
+    return this.failure?.code === 'no_trial'
+  }
+
   /** Good enough to go on with: there is an answer, to the present question, and something would be taken in. */
   get ready(): boolean {
     return !this.busy && !this.stale && this.failure === null && this.trial !== null && this.trial.accepted > 0

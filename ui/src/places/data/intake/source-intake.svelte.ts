@@ -154,7 +154,9 @@ export class SourceIntake {
     if (this.step === 0) return this.url.trim() !== '' && !this.recognising
     if (this.step === 1) return this.problem === null
     if (this.step === 4) return !this.sending && this.added === null
-    return this.attempt?.ready ?? false
+    // No warning in force is what a feed of warnings says most of the time.
+    const calm = this.recognised?.protocol === 'cap' && this.attempt?.trial?.rows === 0 && !this.attempt.busy
+    return (this.attempt?.ready || this.attempt?.untried || calm) ?? false
   }
 
   async next(): Promise<void> {
