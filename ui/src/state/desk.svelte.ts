@@ -60,8 +60,6 @@ export class Desk {
   map: MapSteering | null = null
   /** The feature the program was started for, until it is shown. */
   toOpen: FeatureRef | null
-  /** Counts batches that touched a layer, for those who show one of its features. */
-  touched = $state.raw<{ layer: string; ordinals: Set<number> } | null>(null)
 
   #listeners = new Set<(batch: LiveBatch) => void>()
   #settle: ReturnType<typeof setTimeout> | undefined
@@ -126,7 +124,6 @@ export class Desk {
 
   batch(batch: LiveBatch): void {
     if (!this.live.apply(batch, this.model.layers)) return
-    this.touched = { layer: batch.layer, ordinals: new Set(batch.records.map((record) => record.ordinal)) }
     for (const listener of this.#listeners) listener(batch)
   }
 

@@ -20,6 +20,7 @@ export class Selected {
 
   readonly ref: FeatureRef
   readonly #desk: Desk
+  readonly #unfollow: () => void
   #alive = true
   #refresh: ReturnType<typeof setTimeout> | undefined
   /** Measured time that the shown series ends with, so that it is only asked for again when there is more. */
@@ -28,11 +29,18 @@ export class Selected {
   constructor(desk: Desk, ref: FeatureRef) {
     this.#desk = desk
     this.ref = ref
+    // Every batch is heard, also one that comes together with others or while the first answer is on its way: at a start
+    // the hours that an index needs arrive just then.
+    this.#unfollow = desk.onBatch(({ layer, records }) => {
+      if (layer !== ref.layer) return
+      if (!this.detail || records.some(({ ordinal }) => ordinal === this.detail?.ordinal)) this.refreshSoon()
+    })
     void this.load()
   }
 
   stop(): void {
     this.#alive = false
+    this.#unfollow()
     clearTimeout(this.#refresh)
   }
 
