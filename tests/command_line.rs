@@ -325,17 +325,21 @@ fn unwritable_home_and_full_disk_are_sentences() {
         eprintln!("SKIPPED: a full disk needs root for its tmpfs");
         return;
     }
-    let mount = tempfile::tempdir().unwrap();
-    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(mount.path()).status();
-    if !mounted.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: no tmpfs can be mounted here");
-        return;
+    // On 1 MB not even the profile fits, on the next sizes the cache, but not all layers.
+    for size in ["1m", "2m", "4m"] {
+        let mount = tempfile::tempdir().unwrap();
+        let options = format!("size={size}");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(mount.path()).status();
+        if !mounted.is_ok_and(|status| status.success()) {
+            eprintln!("SKIPPED: no tmpfs can be mounted here");
+            return;
+        }
+        let output = run(&mount.path().join("home"), &["--json", "init"]);
+        let _ = Command::new("umount").arg(mount.path()).status();
+        assert_eq!(output.status.code(), Some(1), "{size}: {output:?}");
+        let error: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(["disk_full", "not_writable"].contains(&error["error"]["code"].as_str().unwrap()), "{size}: {error}");
     }
-    let output = run(&mount.path().join("home"), &["--json", "init"]);
-    let _ = Command::new("umount").arg(mount.path()).status();
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    let error: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(["disk_full", "not_writable"].contains(&error["error"]["code"].as_str().unwrap()), "{error}");
 }
 
 #[test]

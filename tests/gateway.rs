@@ -69,9 +69,7 @@ impl Office {
         let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
         assert!(!stderr.contains("panicked"), "{stderr}");
         self.said.borrow_mut().push_str(&format!("{args:?}\n{stdout}\n{stderr}\n"));
-        // `doctor` prints its findings and then the failure.
-        let document = stdout.lines().next().unwrap_or_default();
-        (status.success(), serde_json::from_str(document).unwrap_or_else(|error| panic!("{error}: {stdout} {stderr}")))
+        (status.success(), serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout} {stderr}")))
     }
 
     fn layer(&self, id: &str) -> Value {

@@ -129,9 +129,9 @@ pub(crate) fn collections(asked: &Asked, layers: &[PublishedLayer], links: &[Val
             "<tr><td>{}{}</td><td class=\"number\">{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
             anchor(&href, &both(asked, &info.title)),
             marks(asked, layer),
-            info.features,
+            count(asked.language, info.features),
             escape(&asked.word(&format!("serve.freshness.{}", info.freshness.as_str()))),
-            day(info.as_of),
+            moment(asked, info.as_of),
             provider.unwrap_or_default(),
         );
     }
@@ -147,11 +147,28 @@ fn head(asked: &Asked, keys: &[&str]) -> String {
     keys.iter().map(|key| format!("<th>{}</th>", words(asked, key))).collect()
 }
 
-fn day(at: Option<desk::Timestamp>) -> String {
-    at.map_or_else(
-        || "–".to_owned(),
-        |at| at.to_string().chars().take(16).map(|c| if c == 'T' { ' ' } else { c }).collect(),
-    )
+/// A moment in the province's own time, as the window writes it: `28/11/2026 15:50`.
+fn moment(asked: &Asked, at: Option<desk::Timestamp>) -> String {
+    let Some(at) = at else { return "–".to_owned() };
+    let zone = jiff::tz::TimeZone::get(&asked.app.desk.profile().timezone).unwrap_or(jiff::tz::TimeZone::UTC);
+    at.to_zoned_datetime(zone).strftime("%d/%m/%Y %H:%M").to_string()
+}
+
+/// A count with its thousands set apart: `24.291` (vi), `24,291` (en).
+fn count(language: Language, number: u64) -> String {
+    let point = match language {
+        Language::Vi => '.',
+        Language::En => ',',
+    };
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(point);
+        }
+        out.push(digit);
+    }
+    out
 }
 
 /// A collection with its age, origin and licence.
@@ -163,11 +180,11 @@ pub(crate) fn collection(asked: &Asked, layer: &PublishedLayer, document: &Value
             let _ = write!(rows, "<tr><th>{}</th><td>{value}</td></tr>", words(asked, key));
         }
     };
-    row("serve.key.features", info.features.to_string());
+    row("serve.key.features", count(asked.language, info.features));
     row("serve.key.freshness", escape(&asked.word(&format!("serve.freshness.{}", info.freshness.as_str()))));
-    row("serve.key.as_of", format!("{} UTC", day(info.as_of)));
+    row("serve.key.as_of", moment(asked, info.as_of));
     if let Some(provenance) = &info.provenance {
-        row("serve.key.fetched_at", format!("{} UTC", day(Some(provenance.fetched_at))));
+        row("serve.key.fetched_at", moment(asked, Some(provenance.fetched_at)));
         row("serve.key.provider", both(asked, &provenance.provider));
         row("serve.key.licence", escape(&provenance.licence));
         row("serve.key.source", escape(&provenance.source));
@@ -241,13 +258,14 @@ pub(crate) fn items(asked: &Asked, layer: &PublishedLayer, about: &Value, featur
             columns.iter().map(|name| format!("<td>{}</td>", shown(&feature["properties"][*name]))).collect();
         let _ = write!(rows, "<tr><td>{}</td>{cells}</tr>", anchor(&href, &escape(id)));
     }
-    let counts = format!("{} / {}", about["numberReturned"], about["numberMatched"]);
+    let number = |key: &str| about[key].as_u64().map_or_else(|| "–".to_owned(), |number| count(asked.language, number));
+    let counts = format!("{} / {}", number("numberReturned"), number("numberMatched"));
     let links = about["links"].as_array().cloned().unwrap_or_default();
     let body = format!(
-        "<p>{counts} {} · {} {} UTC{}</p><table><thead><tr><th>id</th>{heads}</tr></thead><tbody>{rows}</tbody></table>{}",
+        "<p>{counts} {} · {} {}{}</p><table><thead><tr><th>id</th>{heads}</tr></thead><tbody>{rows}</tbody></table>{}",
         escape(&asked.word("serve.key.features")),
         escape(&asked.word("serve.key.as_of")),
-        day(layer.info().as_of),
+        moment(asked, layer.info().as_of),
         marks(asked, layer),
         list_of_links(&links)
     );
@@ -264,10 +282,10 @@ pub(crate) fn item(asked: &Asked, layer: &PublishedLayer, name: &str, feature: &
             write!(rows, "<tr><th>{}</th><td>{} {}</td></tr>", both(asked, &field.title), shown(value), escape(unit));
     }
     let body = format!(
-        "<p>{} · {} {} UTC{}</p><table class=\"pairs\">{rows}</table>{}",
+        "<p>{} · {} {}{}</p><table class=\"pairs\">{rows}</table>{}",
         escape(asked.say(&layer.info().title)),
         escape(&asked.word("serve.key.as_of")),
-        day(layer.info().as_of),
+        moment(asked, layer.info().as_of),
         marks(asked, layer),
         list_of_links(links)
     );
@@ -277,6 +295,13 @@ pub(crate) fn item(asked: &Asked, layer: &PublishedLayer, name: &str, feature: &
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_are_set_apart_as_each_language_does() {
+        let in_vietnamese = [0, 96, 999, 1_000, 24_291, 1_000_000].map(|number| count(Language::Vi, number));
+        assert_eq!(in_vietnamese, ["0", "96", "999", "1.000", "24.291", "1.000.000"]);
+        assert_eq!(count(Language::En, 24_291), "24,291");
+    }
 
     #[test]
     fn markup_in_data_stays_text() {

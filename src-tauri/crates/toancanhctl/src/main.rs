@@ -126,7 +126,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let out = Output { json: cli.json };
+    let out = Output::new(cli.json);
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return out.fail(&Failure { code: "runtime".into(), message: error.to_string(), at: [].into() }),
@@ -169,7 +169,11 @@ async fn run(cli: &Cli, out: &Output) -> Result<(), Failure> {
             for notice in &notices {
                 out.note(&notice.message);
             }
-            data::init(&desk, made, out)
+            // A new home in which a layer is missing (a full disk) is not made; opened again, it takes up what it lacks.
+            match notices.into_iter().next() {
+                Some(failure) if made => Err(failure),
+                _ => data::init(&desk, made, out),
+            }
         }
         Command::Layers => data::layers(&*open()?, out),
         Command::Import(args) => data::import(&*open_only(args.needed())?, args, out),

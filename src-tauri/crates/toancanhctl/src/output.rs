@@ -7,14 +7,22 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub struct Output {
     pub json: bool,
+    /// A document stands on stdout already.
+    said: AtomicBool,
 }
 
 impl Output {
+    pub fn new(json: bool) -> Self {
+        Self { json, said: AtomicBool::new(false) }
+    }
+
     /// One JSON document, or lines for people.
     pub fn result(&self, json: &Value, lines: impl FnOnce() -> Vec<String>) {
+        self.said.store(true, Ordering::Relaxed);
         let text = if self.json { json.to_string() } else { lines().join("\n") };
         // A closed pipe (head, less) is not a failure of the work.
         let _ = writeln!(std::io::stdout().lock(), "{text}");
@@ -22,6 +30,7 @@ impl Output {
 
     /// A result that is JSON in any case.
     pub fn document(&self, json: &Value) {
+        self.said.store(true, Ordering::Relaxed);
         let _ = writeln!(std::io::stdout().lock(), "{json}");
     }
 
@@ -29,8 +38,9 @@ impl Output {
         eprintln!("{text}");
     }
 
+    /// The failure as the one JSON document; where a result has been told (what `doctor` found), it stays the only one.
     pub fn fail(&self, failure: &Failure) -> ExitCode {
-        if self.json {
+        if self.json && !self.said.load(Ordering::Relaxed) {
             let error = json!({"error": {"code": failure.code, "message": failure.message, "where": failure.at}});
             let _ = writeln!(std::io::stdout().lock(), "{error}");
         } else {
