@@ -132,6 +132,7 @@ impl Desk {
             return Err(self.failure("no_trial", [("protocol", source.protocol.as_str())]));
         };
         let folder = self.home().staging_dir().join("trial");
+        let areas = crate::areas::Communes::of(self);
         let wanted = Wanted {
             root: &root,
             layer: spec.id.as_str(),
@@ -144,6 +145,7 @@ impl Desk {
             province: self.bbox(),
             at_most: Some(LOOK),
             now: self.now(),
+            areas: Some(&areas),
             staging: &folder,
         };
         let mut told = |done: u64, total: Option<u64>| {

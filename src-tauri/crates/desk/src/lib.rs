@@ -18,6 +18,7 @@
 
 mod adding;
 pub mod api;
+mod areas;
 mod args;
 mod calls;
 mod check;

@@ -106,3 +106,32 @@ async fn warnings_come_and_go_with_their_feed_and_their_time() {
     *body.lock().unwrap() = feed(&[]);
     assert_eq!(sync().await.unwrap(), (0, 0));
 }
+
+#[tokio::test]
+async fn areas_named_by_code_are_those_of_the_communes() {
+    let named = |id: &str, code: &str| {
+        let drawn = alert(id, "Alert", "");
+        let (before, rest) = drawn.split_once("<polygon>").unwrap();
+        let (_, behind) = rest.split_once("</polygon>").unwrap();
+        format!("{before}<geocode><valueName>xa</valueName><value>{code}</value></geocode>{behind}")
+    };
+    // Tân Ninh of today, a ward that became part of it, the whole province, a code of elsewhere.
+    let alerts = [named("N", "25459"), named("F", "25456"), named("P", "80"), named("X", "00001")];
+    let url = serve(Arc::new(Mutex::new(feed(&alerts)))).await;
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        profile: Some(profile(dir.path(), &url)),
+        clock: Arc::new(|| "2026-11-28T03:00:00Z".parse().unwrap()),
+        ..Options::at(dir.path().join("home"))
+    };
+    let (desk, _) = Desk::open(options).unwrap();
+    desk.sync_once(Some("warnings")).await.unwrap();
+    assert_eq!(names(&desk), ["F", "N", "P"]);
+    let args = |json| serde_json::from_value::<QueryArgs>(json).unwrap();
+    // The middle of Tân Ninh lies in all three, Tân An in the last alone.
+    let at = |lon: f64, lat: f64| {
+        let found = desk.query(&args(serde_json::json!({"layer": "warnings", "at": [lon, lat]}))).unwrap().features;
+        found.iter().map(|feature| feature["properties"]["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!((at(106.1, 11.31).len(), at(106.41, 10.54)), (3, vec!["P".to_owned()]));
+}

@@ -3,7 +3,7 @@
 //! A feed names or embeds alerts; an update or a cancellation names the alerts it takes the place of; each statement
 //! (`info`) ends at its `expires`. What is left is in force, and its areas become features.
 
-use crate::features::{Collection, FeatureService, Fetched, Fetching, Progress, Wanted};
+use crate::features::{Areas, Collection, FeatureService, Fetched, Fetching, Progress, Wanted};
 use crate::file::rejection;
 use crate::net::{Answer, Client, FetchError, follow};
 use crate::xml::{self, Element};
@@ -254,10 +254,12 @@ pub fn in_force(alerts: &[Alert], now: Timestamp) -> Vec<&Alert> {
 }
 
 /// The areas of alerts as features, Vietnamese where the alert speaks it, with the English beside; and what has no shape.
+/// Where an area is not drawn but named by codes that `areas` knows, it is those areas, and `drawn_from` says `geocode`.
 ///
 /// Attributes: `name` (headline, else event), `event`, `description`, `instruction`, `name_en`, `event_en`, `severity`,
-/// `urgency`, `certainty`, `effective`, `onset`, `expires`, `sent`, `sender`, `area`, `geocodes`.
-pub fn features(alerts: &[&Alert], now: Timestamp) -> (Vec<Feature>, ReadReport) {
+/// `urgency`, `certainty`, `effective`, `onset`, `expires`, `sent`, `sender`, `area`, `geocodes`,
+/// `drawn_from`.
+pub fn features(alerts: &[&Alert], now: Timestamp, areas: Option<&dyn Areas>) -> (Vec<Feature>, ReadReport) {
     let (mut features, mut report) = (Vec::new(), ReadReport::default());
     for (row, alert) in (1_u64..).zip(alerts) {
         let speaks = |language: &str| -> Vec<&Info> {
@@ -277,23 +279,45 @@ pub fn features(alerts: &[&Alert], now: Timestamp) -> (Vec<Feature>, ReadReport)
             let beside = english.get(i).filter(|english| pairs && !std::ptr::eq(**english, *info));
             for (j, area) in info.areas.iter().enumerate() {
                 let id = format!("{}/{}/{i}/{j}", alert.sender, alert.identifier);
-                if area.shapes.is_empty() {
-                    let reason = format!("area {:?} of alert {:?} has no shape", area.description, alert.identifier);
+                let named = match area.shapes.is_empty() {
+                    true => by_codes(&area.geocodes, areas),
+                    false => Vec::new(),
+                };
+                let shapes = if named.is_empty() { &area.shapes } else { &named };
+                if shapes.is_empty() {
+                    let reason = format!(
+                        "area {:?} of alert {:?} has no shape, and no code of a commune that is known here",
+                        area.description, alert.identifier
+                    );
                     let codes = area.geocodes.join(" ");
                     report.rejected.push(rejection(row, "area", &codes, "geometry_missing", reason));
                     continue;
                 }
-                let geometry = match area.shapes.as_slice() {
+                let geometry = match shapes.as_slice() {
                     [one] => Geometry::Polygon(one.clone()),
                     many => Geometry::MultiPolygon(MultiPolygon(many.to_vec())),
                 };
-                let properties = properties(alert, info, beside.copied(), area);
+                let mut properties = properties(alert, info, beside.copied(), area);
+                if !named.is_empty() {
+                    properties.insert("drawn_from".to_owned(), Value::Text("geocode".into()));
+                }
                 features.push(Feature { id, properties, geometry });
             }
         }
     }
     report.accepted = features.len() as u64;
     (features, report)
+}
+
+/// The areas that the codes of an area's geocodes (`name=code`, several in one parted by commas or blanks) stand for.
+fn by_codes(geocodes: &[String], areas: Option<&dyn Areas>) -> Vec<Polygon<f64>> {
+    let Some(areas) = areas else { return Vec::new() };
+    let values = geocodes.iter().map(|geocode| geocode.split_once('=').map_or(geocode.as_str(), |(_, value)| value));
+    let mut codes: Vec<&str> =
+        values.flat_map(|value| value.split([',', ';', ' '])).map(str::trim).filter(|code| !code.is_empty()).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    codes.into_iter().filter_map(|code| areas.shape(code)).flatten().collect()
 }
 
 fn properties(alert: &Alert, info: &Info, english: Option<&Info>, area: &Area) -> Properties {
@@ -334,12 +358,13 @@ impl FeatureService for Cap {
     fn fetch<'a>(&'a self, client: &'a Client, wanted: Wanted<'a>, _progress: Progress<'a>) -> Fetching<'a> {
         Box::pin(async move {
             let client = wanted.client(client)?;
-            fetch(&client, wanted.root, wanted.now).await.map(Fetched::Features)
+            fetch(&client, &wanted).await.map(Fetched::Features)
         })
     }
 }
 
-async fn fetch(client: &Client, feed: &Url, now: Timestamp) -> Result<Collection, FetchError> {
+async fn fetch(client: &Client, wanted: &Wanted<'_>) -> Result<Collection, FetchError> {
+    let (feed, now) = (wanted.root, wanted.now);
     let malformed = |url: &Url, what: String| FetchError::Malformed { url: url.to_string(), what };
     let document = get(client, feed).await?.map_err(|what| malformed(feed, what))?;
     let mut links: Vec<Url> = Vec::new();
@@ -368,7 +393,7 @@ async fn fetch(client: &Client, feed: &Url, now: Timestamp) -> Result<Collection
             Err(reason) => broken.push(rejection(row, "", "", "syntax", reason)),
         }
     }
-    let (features, mut report) = features(&in_force(&alerts, now), now);
+    let (features, mut report) = features(&in_force(&alerts, now), now, wanted.areas);
     report.rejected.extend(broken);
     Ok(Collection {
         features,

@@ -54,8 +54,8 @@ pub use archive::TileArchive;
 pub use encoding::TextEncoding;
 pub use events::ServerEvent;
 pub use features::{
-    Collection, FeatureService, Fetched, Fetching, Login, Offer, Progress, Recognised, Secret, Wanted, recognise,
-    recognise_with, service,
+    Areas, Collection, FeatureService, Fetched, Fetching, Login, Offer, Progress, Recognised, Secret, Wanted,
+    recognise, recognise_with, service,
 };
 pub use file::{
     Columns, Continue, Edits, Format, OnError, PositionColumn, Prepare, ReadError, ReadOptions, ReadSummary, RowEdit,

@@ -38,7 +38,7 @@ fn read(xml: &str) -> Alert {
 }
 
 fn shown(alerts: &[Alert], now: Timestamp) -> Vec<Feature> {
-    features(&in_force(alerts, now), now).0
+    features(&in_force(alerts, now), now, None).0
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn circles_have_their_radius_and_areas_without_shape_are_named() {
         .replace("<polygon>11.0,106.3 11.1,106.3 11.1,106.4 11.0,106.3</polygon>", "<circle>11.03,106.36 2.5</circle>");
     let bare = info("vi", "d", LATER).replace("<polygon>11.0,106.3 11.1,106.3 11.1,106.4 11.0,106.3</polygon>", "");
     let alerts = [read(&alert("C1", "Alert", "", &(circle + &bare)))];
-    let (all, report) = features(&in_force(&alerts, now()), now());
+    let (all, report) = features(&in_force(&alerts, now()), now(), None);
     let Geometry::Polygon(polygon) = &all[0].geometry else { panic!() };
     for corner in &polygon.exterior().0 {
         let distance_m = geodesy::distance_m(Coord { x: 106.36, y: 11.03 }, *corner);
@@ -91,6 +91,30 @@ fn circles_have_their_radius_and_areas_without_shape_are_named() {
         (report.rejected[0].code.as_str(), report.rejected[0].value.as_str()),
         ("geometry_missing", "commune=25708")
     );
+}
+
+/// Knows one commune.
+#[derive(Debug)]
+struct OneCommune;
+
+impl sources::Areas for OneCommune {
+    fn shape(&self, code: &str) -> Option<geo_types::MultiPolygon<f64>> {
+        let square = geo_types::Rect::new((106.3, 11.0), (106.4, 11.1)).to_polygon();
+        (code == "25708").then(|| square.into())
+    }
+}
+
+#[test]
+fn areas_named_by_codes_are_drawn_where_the_codes_are_known() {
+    let drawn = "<polygon>11.0,106.3 11.1,106.3 11.1,106.4 11.0,106.3</polygon>";
+    let bare = info("vi", "d", LATER).replace(drawn, "");
+    let unknown = bare.replace("25708", "1").replace("<area>", "<area><!-- elsewhere -->");
+    let alerts = [read(&alert("G1", "Alert", "", &(bare + &unknown + &info("vi", "e", LATER))))];
+    let (all, report) = features(&in_force(&alerts, now()), now(), Some(&OneCommune));
+    let from = |at: usize| all[at].text("drawn_from");
+    assert_eq!((all.len(), from(0), from(1)), (2, Some("geocode"), None), "what is drawn stays as it is drawn");
+    assert!(matches!(&all[0].geometry, Geometry::Polygon(square) if square.exterior().0.len() == 5));
+    assert_eq!(report.rejected.len(), 1, "{report:?}");
 }
 
 #[test]
@@ -136,7 +160,7 @@ proptest! {
         bytes[at] = byte;
         if let Ok(document) = parse(&bytes) {
             let alerts: Vec<Alert> = document.alerts.into_iter().flatten().collect();
-            let _ = features(&in_force(&alerts, now()), now());
+            let _ = features(&in_force(&alerts, now()), now(), None);
         }
     }
 }
@@ -174,7 +198,8 @@ async fn names(feed: Url) -> Result<(Vec<String>, usize), FetchError> {
         province: [105.4, 10.3, 106.9, 11.8].into(),
         at_most: None,
         now: now(),
-        staging: std::path::Path::new("/nowhere"),
+        areas: None,
+        staging: std::path::Path::new("/proc/nowhere"),
     };
     let fetched = service(Protocol::Cap).unwrap().fetch(&Client::default(), wanted, &mut |_, _| ()).await?;
     let Fetched::Features(collection) = fetched else { panic!("not modified") };

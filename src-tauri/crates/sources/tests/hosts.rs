@@ -153,7 +153,7 @@ async fn ask(client: &Client, url: &str) -> FetchError {
     if root.scheme().starts_with("mqtt") {
         return mqtt::listen(client, &root, None, "toancanh", &Streams::default(), |_| ()).await;
     }
-    let wanted = wanted(&root, "layer", Path::new("/nowhere"));
+    let wanted = wanted(&root, "layer", Path::new("/proc/nowhere"));
     service(Protocol::PostGis).unwrap().fetch(client, wanted, &mut |_, _| {}).await.unwrap_err()
 }
 

@@ -359,7 +359,7 @@ fn features_survive(protocol: Protocol, path: &'static str, good: fn(&Asked) -> 
         let root = root.join(path).unwrap();
         // What is pasted into the window is looked at before it is fetched.
         let known = recognise(client, root.as_str()).await.map(|_| 1);
-        let count = fetched(protocol, client, wanted(&root, "communes", Path::new("/nowhere"))).await?;
+        let count = fetched(protocol, client, wanted(&root, "communes", Path::new("/proc/nowhere"))).await?;
         known.map(|_| count)
     });
 }
@@ -466,7 +466,7 @@ fn warnings_by_cap() {
             }
         },
         async |client: &Client, root: &Url| {
-            fetched(Protocol::Cap, client, wanted(root, "alerts", Path::new("/nowhere"))).await
+            fetched(Protocol::Cap, client, wanted(root, "alerts", Path::new("/proc/nowhere"))).await
         },
     );
 }
@@ -528,7 +528,7 @@ fn json_services() {
     for text in mappings {
         let mapping: RestMapping = toml::from_str(text).unwrap();
         service_survives(text, good, async |client: &Client, root: &Url| {
-            let wanted = Wanted { mapping: Some(&mapping), ..wanted(root, "clinics", Path::new("/nowhere")) };
+            let wanted = Wanted { mapping: Some(&mapping), ..wanted(root, "clinics", Path::new("/proc/nowhere")) };
             fetched(Protocol::Rest, client, wanted).await
         });
     }

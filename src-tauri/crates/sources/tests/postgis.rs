@@ -90,7 +90,7 @@ impl Ask {
 
     fn table<'a>(&'a self, name: &'a str) -> Wanted<'a> {
         let login = Login { credentials: &self.credentials, secret: &self.secret };
-        Wanted { login: Some(login), collection: Some(name), ..wanted(&self.root, "layer", Path::new("/nowhere")) }
+        Wanted { login: Some(login), collection: Some(name), ..wanted(&self.root, "layer", Path::new("/proc/nowhere")) }
     }
 }
 

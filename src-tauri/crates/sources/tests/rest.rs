@@ -51,7 +51,7 @@ async fn fetch_with(
 ) -> Result<Fetched, FetchError> {
     let (root, secret): (Url, _) = (root.parse().unwrap(), Secret::new(*secret));
     let login = Some(Login { credentials, secret: &secret });
-    let wanted = Wanted { login, mapping: Some(mapping), ..wanted(&root, layer, Path::new("/nowhere")) };
+    let wanted = Wanted { login, mapping: Some(mapping), ..wanted(&root, layer, Path::new("/proc/nowhere")) };
     service(Protocol::Rest).unwrap().fetch(client, wanted, &mut |_, _| {}).await
 }
 
@@ -65,7 +65,7 @@ async fn by_ogc(centre: &Practice, layer: &str) -> Vec<Feature> {
     let root: Url = format!("{}/ogc", centre.base_url()).parse().unwrap();
     let fetched = service(Protocol::OgcApiFeatures)
         .unwrap()
-        .fetch(&Client::default(), wanted(&root, layer, Path::new("/nowhere")), &mut |_, _| {})
+        .fetch(&Client::default(), wanted(&root, layer, Path::new("/proc/nowhere")), &mut |_, _| {})
         .await;
     sorted(features(fetched))
 }

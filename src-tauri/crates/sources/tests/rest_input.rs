@@ -14,7 +14,7 @@ const LIST: &str = "items = \"$.data\"\nid = \"$.id\"\nlon = \"$.lon\"\nlat = \"
 
 async fn fetch(root: &Url, mapping: &str, validator: Option<&str>) -> Result<Fetched, FetchError> {
     let mapping: RestMapping = toml::from_str(mapping).unwrap();
-    let wanted = Wanted { mapping: Some(&mapping), validator, ..wanted(root, "clinics", Path::new("/nowhere")) };
+    let wanted = Wanted { mapping: Some(&mapping), validator, ..wanted(root, "clinics", Path::new("/proc/nowhere")) };
     service(Protocol::Rest).unwrap().fetch(&Client::default(), wanted, &mut |_, _| {}).await
 }
 

@@ -16,11 +16,11 @@ async fn fetch(protocol: Protocol, wanted: Wanted<'_>) -> Result<Fetched, FetchE
 }
 
 async fn all(protocol: Protocol, root: &Url) -> Collection {
-    features(fetch(protocol, wanted(root, "communes", Path::new("/nowhere"))).await)
+    features(fetch(protocol, wanted(root, "communes", Path::new("/proc/nowhere"))).await)
 }
 
 async fn error(protocol: Protocol, root: &Url) -> FetchError {
-    fetch(protocol, wanted(root, "communes", Path::new("/nowhere"))).await.unwrap_err()
+    fetch(protocol, wanted(root, "communes", Path::new("/proc/nowhere"))).await.unwrap_err()
 }
 
 fn place(collection: &Collection, at: usize) -> (f64, f64) {
@@ -389,10 +389,10 @@ mod arcgis {
                 assert_eq!(place(&communes, 4), (106.1, 11.3));
                 assert_eq!(asked(&log, "objectIds=").is_empty(), pages);
                 assert_eq!(asked(&log, "f=geojson").is_empty(), formats == "JSON");
-                let numbered = Wanted { collection: Some("0"), ..wanted(&root, "x", Path::new("/nowhere")) };
+                let numbered = Wanted { collection: Some("0"), ..wanted(&root, "x", Path::new("/proc/nowhere")) };
                 assert_eq!(features(fetch(Protocol::ArcGis, numbered).await).features.len(), 5);
                 let itself = root.join("/FeatureServer/0").unwrap();
-                let by_name = Wanted { id_field: Some("name"), ..wanted(&itself, "x", Path::new("/nowhere")) };
+                let by_name = Wanted { id_field: Some("name"), ..wanted(&itself, "x", Path::new("/proc/nowhere")) };
                 assert_eq!(features(fetch(Protocol::ArcGis, by_name).await).features[0].id, "c1");
             }
         }
@@ -434,7 +434,7 @@ mod arcgis {
         }
         let (root, _) = serve(|asked| layer(asked, true, "JSON")).await;
         let root = root.join("/FeatureServer").unwrap();
-        let error = fetch(Protocol::ArcGis, wanted(&root, "rivers", Path::new("/nowhere"))).await.unwrap_err();
+        let error = fetch(Protocol::ArcGis, wanted(&root, "rivers", Path::new("/proc/nowhere"))).await.unwrap_err();
         assert!(error.code() == "no_collection" && error.to_string().contains("roads (1)"), "{error}");
     }
 }

@@ -6,6 +6,7 @@ use super::seed_of;
 use super::shapes::{LayerRun, RunOutcome, RunTrigger};
 use crate::Desk;
 use crate::api::{Event, Failure};
+use crate::areas::Communes;
 use crate::delivery::Delivery;
 use crate::rejected::RejectedRow;
 use model::{LayerId, LayerSpec, Protocol, Provenance, SourceSpec, Timestamp};
@@ -208,6 +209,7 @@ async fn fetch_layer(
     let held = desk.layers().get(&spec.id).and_then(|layer| layer.stored.as_ref()?.etag.clone());
     let staging = desk.home().staging_dir();
     let credentials = desk.held(source).await?;
+    let areas = Communes::of(desk);
     let wanted = Wanted {
         root: asked.root,
         layer: spec.id.as_str(),
@@ -220,6 +222,7 @@ async fn fetch_layer(
         province: desk.profile().bbox.into(),
         at_most: None,
         now,
+        areas: Some(&areas),
         staging: &staging,
     };
     let answer = service.fetch(asked.client, wanted, progress).await;

@@ -266,8 +266,25 @@ async fn prune(desk: Arc<Desk>) {
         days.tick().await;
         let pruning = desk.clone();
         let before = desk.now() - jiff::SignedDuration::from_hours(KEEP_DAYS * 24);
-        // Old rows cost only space; a failure shows with the next write.
-        let _ = tokio::task::spawn_blocking(move || pruning.history().prune(before)).await;
+        // Old rows and files cost only space; a failure shows with the next write.
+        let _ = tokio::task::spawn_blocking(move || {
+            sweep(&pruning.home().staging_dir());
+            pruning.history().prune(before)
+        })
+        .await;
+    }
+}
+
+/// What was left of transfers and pages that nobody went on with for this long.
+const KEEP_STAGED: Duration = Duration::from_secs(2 * 86_400);
+
+fn sweep(folder: &std::path::Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let Ok(about) = entry.metadata() else { continue };
+        let old = about.modified().ok().and_then(|at| at.elapsed().ok()).is_some_and(|age| age > KEEP_STAGED);
+        if about.is_file() && old {
+            let _ = std::fs::remove_file(entry.path());
+        }
     }
 }
 

@@ -109,8 +109,9 @@ mod tests {
                 validator: None,
                 province: model::BBox { west: 105.0, south: 10.0, east: 107.0, north: 12.0 },
                 at_most: None,
+                areas: None,
                 now: model::Timestamp::UNIX_EPOCH,
-                staging: Path::new("/nowhere"),
+                staging: Path::new("/proc/nowhere"),
             };
             address(&wanted).unwrap().to_string()
         };

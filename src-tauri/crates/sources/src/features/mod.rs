@@ -6,6 +6,7 @@
 
 mod arcgis;
 mod http_file;
+mod kept;
 mod ogc;
 mod pages;
 mod postgis;
@@ -17,6 +18,7 @@ mod wfs;
 pub use recognise::{Offer, Recognised, recognise, recognise_with};
 
 use crate::net::{Client, FetchError};
+use geo_types::MultiPolygon;
 use model::{BBox, Credentials, Feature, Protocol, ReadReport, RestMapping, Timestamp};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -49,8 +51,17 @@ pub struct Wanted<'a> {
     pub at_most: Option<u64>,
     /// What is in force is judged by this.
     pub now: Timestamp,
-    /// A folder for transfers that are cut, made when it is needed. Another fetch of the same layer goes on from there.
+    /// For warnings that name areas and draw none.
+    pub areas: Option<&'a dyn Areas>,
+    /// A folder for transfers and pages that are cut off, made when it is needed. Another fetch of the same layer goes on from
+    /// there.
     pub staging: &'a Path,
+}
+
+/// The shapes of administrative areas.
+pub trait Areas: fmt::Debug + Sync {
+    /// The area with this code of the national list of administrative units, in WGS84, where it is known here.
+    fn shape(&self, code: &str) -> Option<MultiPolygon<f64>>;
 }
 
 /// Credentials together with the secret that they name.

@@ -31,16 +31,12 @@ async fn fetch(client: &Client, wanted: Wanted<'_>, progress: Progress<'_>) -> R
     let plain = under(wanted.root, &["collections", wanted.name(), "items"])?;
     let mut first = plain.clone();
     first.query_pairs_mut().append_pair("limit", &PAGE.min(wanted.at_most.unwrap_or(PAGE)).to_string());
-    let mut walk = Walk {
-        pages: Pages::new(client, wanted.root).at_most(wanted.at_most),
-        seen: HashSet::new(),
-        validators: Vec::new(),
-        last_modified: None,
-    };
+    let mut walk =
+        Walk { pages: Pages::new(client, &wanted), seen: HashSet::new(), validators: Vec::new(), last_modified: None };
     let mut url = first.clone();
     let mut asked = wanted.validator;
     loop {
-        let answer = match client.get(&url, ACCEPT, asked).await {
+        let answer = match walk.pages.answer(&url, async |kept| client.get(&url, ACCEPT, kept.or(asked)).await).await {
             // A server may refuse a limit beyond its own instead of capping it.
             Err(FetchError::Status { status: 400, .. }) if walk.pages.count() == 0 && url != plain => {
                 first.clone_from(&plain);

@@ -1,9 +1,10 @@
 //! What all paged protocols share: rows come together page by page, within limits, and are judged as a whole.
 
+use super::kept::{KeptPages, SoFar};
 use super::{Collection, Wanted, malformed};
 use crate::file::{FileCrs, ReadOptions, Row, RowCheck};
 use crate::geojson::Parsed;
-use crate::net::{Client, FetchError, host_of};
+use crate::net::{Answer, Client, FetchError, host_of};
 use model::{ReadReport, Rejection};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -34,28 +35,38 @@ pub(super) struct Pages {
     rows: Vec<Row>,
     report: ReadReport,
     refused: BTreeMap<u64, String>,
+    /// For another try, should this one be cut.
+    kept: KeptPages,
 }
 
 impl Pages {
-    pub(super) fn new(client: &Client, root: &Url) -> Self {
+    pub(super) fn new(client: &Client, wanted: &Wanted<'_>) -> Self {
         Self {
-            host: host_of(root),
+            host: host_of(wanted.root),
             limit_bytes: client.options.collection_limit_bytes,
             bytes: 0,
             pages: 0,
             last_print: 0,
             received: 0,
             announced: None,
-            at_most: None,
+            at_most: wanted.at_most,
             epsg: None,
             rows: Vec::new(),
             report: ReadReport::default(),
             refused: BTreeMap::new(),
+            kept: KeptPages::of(wanted),
         }
     }
 
-    pub(super) fn at_most(self, at_most: Option<u64>) -> Self {
-        Self { at_most, ..self }
+    /// The answer at `url`, which is the next page: from a walk that was cut, or by `ask`, with a validator where there is
+    /// one.
+    pub(super) async fn answer(
+        &mut self,
+        url: &Url,
+        ask: impl AsyncFnOnce(Option<&str>) -> Result<Answer, FetchError>,
+    ) -> Result<Answer, FetchError> {
+        let so_far = SoFar { pages: self.pages, print: self.last_print, announced: self.announced };
+        self.kept.page(url, so_far, ask).await
     }
 
     /// A look was asked for, and there is enough for it.
@@ -150,7 +161,8 @@ impl Pages {
     /// All rows through the checks.
     pub(super) fn finish(self, url: &Url, wanted: &Wanted<'_>) -> Result<Collection, FetchError> {
         let enough = self.enough();
-        let Self { received, announced, epsg, rows, mut report, mut refused, .. } = self;
+        let Self { received, announced, epsg, rows, mut report, mut refused, kept, .. } = self;
+        kept.end();
         if let Some(announced) = announced.filter(|announced| *announced != received && !enough) {
             let what = format!("{}: {announced} features were announced, {received} came", wanted.name());
             return Err(malformed(url, what));

@@ -94,6 +94,20 @@ pub(crate) struct Body {
     pub(crate) headers: Box<HeaderMap>,
 }
 
+impl Body {
+    pub(crate) fn new(headers: HeaderMap, bytes: Vec<u8>) -> Self {
+        let text = |name: &str| text_of(&headers, name);
+        Self {
+            bytes,
+            validator: validator_of(&headers),
+            last_modified: text(LAST_MODIFIED.as_str()).and_then(|date| http_date(&date)),
+            content_type: text(CONTENT_TYPE.as_str()).unwrap_or_default(),
+            content_crs: text("content-crs"),
+            headers: Box::new(headers),
+        }
+    }
+}
+
 pub(crate) enum Answer {
     NotModified,
     Body(Body),
@@ -238,15 +252,7 @@ impl Client {
         if response.status() == StatusCode::NOT_MODIFIED {
             return Ok(Answer::NotModified);
         }
-        let text = |name: &str| text_of(response.headers(), name);
-        let mut body = Body {
-            bytes: Vec::new(),
-            validator: validator_of(response.headers()),
-            last_modified: text(LAST_MODIFIED.as_str()).and_then(|date| http_date(&date)),
-            content_type: text(CONTENT_TYPE.as_str()).unwrap_or_default(),
-            content_crs: text("content-crs"),
-            headers: Box::new(response.headers().clone()),
-        };
+        let mut body = Body::new(response.headers().clone(), Vec::new());
         let gzip = is_gzip(url, response.headers())?;
         let promised = digest::promised(response.headers(), response.status() == StatusCode::OK);
         let host = host_of(url);

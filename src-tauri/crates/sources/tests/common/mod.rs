@@ -88,6 +88,7 @@ pub fn wanted<'a>(root: &'a Url, layer: &'a str, staging: &'a Path) -> Wanted<'a
         validator: None,
         province: PROVINCE,
         at_most: None,
+        areas: None,
         now: Timestamp::UNIX_EPOCH,
         staging,
     }
@@ -100,7 +101,7 @@ pub async fn fetch_collection(
     validator: Option<&str>,
     progress: Progress<'_>,
 ) -> Result<Fetched, FetchError> {
-    let wanted = Wanted { validator, ..wanted(root, layer, Path::new("/nowhere")) };
+    let wanted = Wanted { validator, ..wanted(root, layer, Path::new("/proc/nowhere")) };
     service(Protocol::OgcApiFeatures).unwrap().fetch(client, wanted, progress).await
 }
 

@@ -37,7 +37,7 @@ async fn fetch(client: &Client, wanted: Wanted<'_>, progress: Progress<'_>) -> R
     let layer = layer_of(client, &wanted).await?;
     let about: About = ask(client, &layer, &[]).await?;
     let query = Query { client, layer: &layer, about: &about };
-    let mut pages = Pages::new(client, wanted.root).at_most(wanted.at_most);
+    let mut pages = Pages::new(client, &wanted);
     if about.pages() {
         by_pages(&query, &mut pages, progress).await?;
     } else {
@@ -171,7 +171,8 @@ impl Query<'_> {
             .extend_pairs([("outFields", "*"), ("returnGeometry", "true"), ("outSR", "4326")])
             .extend_pairs(more)
             .append_pair("f", if geojson { "geojson" } else { "json" });
-        let bytes = body(self.client, &url).await?;
+        let answer = pages.answer(&url, async |kept| self.client.get(&url, ACCEPT, kept).await).await?;
+        let bytes = bytes_of(&url, answer)?;
         let page: Page<'_> = read(&url, &bytes)?;
         if let (false, Some(epsg)) = (geojson, page.spatial_reference.as_ref().and_then(SpatialReference::epsg)) {
             pages.crs(&url, &FileCrs::Epsg(epsg))?;
@@ -320,7 +321,11 @@ impl SpatialReference {
 }
 
 async fn body(client: &Client, url: &Url) -> Result<Vec<u8>, FetchError> {
-    match client.get(url, ACCEPT, None).await? {
+    bytes_of(url, client.get(url, ACCEPT, None).await?)
+}
+
+fn bytes_of(url: &Url, answer: Answer) -> Result<Vec<u8>, FetchError> {
+    match answer {
         Answer::Body(body) => Ok(body.bytes),
         Answer::NotModified => Err(malformed(url, "304 was answered without being asked for")),
     }

@@ -128,7 +128,7 @@ async fn read(
         return Ok(Fetched::NotModified);
     }
     let as_keyed = Wanted { id_field: key.as_deref(), ..*wanted };
-    let mut pages = Pages::new(client, wanted.root);
+    let mut pages = Pages::new(client, wanted);
     pages.announced = state.as_ref().map(|state| state.count);
     if let Some(crs) = &table.crs {
         pages.crs(wanted.root, crs)?;

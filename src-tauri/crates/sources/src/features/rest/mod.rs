@@ -87,7 +87,7 @@ async fn fetch(client: &Client, wanted: Wanted<'_>, progress: Progress<'_>) -> R
     let mut client = client.clone();
     client.options.body_limit_bytes = client.options.body_limit_bytes.min(PAGE_LIMIT_BYTES);
     let first = face.first()?;
-    let mut walk = Walk { pages: Pages::new(&client, wanted.root), seen: HashSet::new(), prints: HashSet::new() };
+    let mut walk = Walk { pages: Pages::new(&client, &wanted), seen: HashSet::new(), prints: HashSet::new() };
     if let Some(epsg) = mapping.crs {
         walk.pages.crs(&first, &FileCrs::Epsg(epsg))?;
     }
@@ -97,7 +97,8 @@ async fn fetch(client: &Client, wanted: Wanted<'_>, progress: Progress<'_>) -> R
     // Of several pages none stands for the whole.
     let mut asked = wanted.validator;
     loop {
-        let body = match get(&client, &url, face.accept(), asked).await {
+        let ask = async |kept: Option<&str>| get(&client, &url, face.accept(), kept.or(asked)).await;
+        let body = match walk.pages.answer(&url, ask).await {
             Ok(Answer::Body(body)) => body,
             Ok(Answer::NotModified) if asked.is_some() => return Ok(Fetched::NotModified),
             Ok(Answer::NotModified) => return Err(malformed(&url, "304 was answered without being asked for")),

@@ -43,7 +43,7 @@ async fn fetch(client: &Client, wanted: Wanted<'_>, progress: Progress<'_>) -> R
         request(wanted.root, &query)
     };
     let kinds = kinds(client, &wanted, &offer).await?;
-    let mut pages = Pages::new(client, wanted.root).at_most(wanted.at_most);
+    let mut pages = Pages::new(client, &wanted);
     let first = ask(&[("request", "GetFeature")]);
     // MapServer counts none where it does not count.
     let hits = hits(client, &ask(&[("request", "GetFeature"), ("resultType", "hits")]), &offer).await?;
@@ -55,7 +55,8 @@ async fn fetch(client: &Client, wanted: Wanted<'_>, progress: Progress<'_>) -> R
             false => first.clone(),
         };
         let known = pages.announced;
-        let bytes = get(client, &url).await?;
+        let answer = pages.answer(&url, async |kept| client.get(&url, ACCEPT, kept).await).await?;
+        let bytes = bytes_of(&url, answer)?;
         let reading = Reading { url: &url, offer: &offer, kinds: &kinds };
         let Count { here, matched } = reading.page(&bytes, &mut pages)?;
         if let (Some(before), Some(now)) = (known, matched)
@@ -138,7 +139,11 @@ fn request(root: &Url, query: &[(&str, &str)]) -> Url {
 }
 
 async fn get(client: &Client, url: &Url) -> Result<Vec<u8>, FetchError> {
-    match client.get(url, ACCEPT, None).await? {
+    bytes_of(url, client.get(url, ACCEPT, None).await?)
+}
+
+fn bytes_of(url: &Url, answer: Answer) -> Result<Vec<u8>, FetchError> {
+    match answer {
         Answer::Body(Body { bytes, .. }) => Ok(bytes),
         Answer::NotModified => Err(malformed(url, "304 was answered without being asked for")),
     }
