@@ -6,6 +6,7 @@
 
 mod arcgis;
 mod http_file;
+mod mqtt;
 mod ogc;
 mod pages;
 mod postgis;
@@ -149,6 +150,7 @@ pub fn service(protocol: Protocol) -> Option<&'static dyn FeatureService> {
         Protocol::Cap => Some(&crate::cap::Cap),
         Protocol::Rest => Some(&rest::Rest),
         Protocol::PostGis => Some(&postgis::PostGis),
+        Protocol::Mqtt => Some(&mqtt::Mqtt),
         Protocol::SensorThings | Protocol::StationFolder => None,
     }
 }
