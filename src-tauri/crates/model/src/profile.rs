@@ -49,6 +49,8 @@ pub enum Protocol {
     /// A table or view of a PostgreSQL database with PostGIS.
     #[serde(rename = "postgis")]
     PostGis,
+    /// GeoJSON features that an MQTT broker keeps, one retained message each.
+    Mqtt,
 }
 
 impl Protocol {
@@ -64,6 +66,7 @@ impl Protocol {
             Self::StationFolder => "station-folder",
             Self::Rest => "rest",
             Self::PostGis => "postgis",
+            Self::Mqtt => "mqtt",
         }
     }
 }
@@ -112,7 +115,8 @@ pub struct SourceSpec {
     /// Server-sent events of what changed, where the source offers them.
     #[serde(default)]
     pub events: Option<String>,
-    /// A broker that sends each observation as it is made, `mqtt://` or `mqtts://`; listened to in place of `events`.
+    /// A broker that sends each observation as it is made, `mqtt://` or `mqtts://`, listened to in place of `events`; beside
+    /// services of features one that tells of changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mqtt: Option<String>,
     /// The agreed poll period.
@@ -272,11 +276,13 @@ impl Profile {
             }
         }
         for source in &self.sources {
-            if let Some(problem) = source.mqtt.as_deref().and_then(broker_problem) {
-                return Err(ProfileError::Invalid {
-                    field: format!("sources.{}.mqtt", source.id),
-                    problem: problem.into(),
-                });
+            let own = (source.protocol == Protocol::Mqtt).then_some(("url", source.url.as_str()));
+            let beside = source.mqtt.as_deref().map(|url| ("mqtt", url));
+            for (field, url) in own.into_iter().chain(beside) {
+                if let Some(problem) = broker_problem(url) {
+                    let field = format!("sources.{}.{field}", source.id);
+                    return Err(ProfileError::Invalid { field, problem: problem.into() });
+                }
             }
         }
         for layer in &self.layers {
@@ -456,6 +462,15 @@ mod tests {
         }
         assert!(check("https://db.example/land").unwrap_err().contains("postgres://"));
         assert_eq!(broker_problem("mqtts://broker.example:8883/v1.1"), None);
+        let of_broker = |url: &str| {
+            let source = format!(
+                "[[sources]]\nid = \"b\"\nprotocol = \"mqtt\"\ntitle = {{ vi = \"X\", en = \"X\" }}\n\
+                 url = \"{url}\"\nevery = \"10m\"\n[[layers]]"
+            );
+            Profile::from_toml(&SMALL.replace("[[layers]]", &source)).map(|_| ()).map_err(|error| error.to_string())
+        };
+        assert_eq!(of_broker("mqtts://broker.example/tayninh"), Ok(()));
+        assert!(of_broker("https://broker.example").unwrap_err().contains("sources.b.url"));
         assert!(broker_problem("mqtt://u:geheim@broker.example").is_some_and(|said| said.contains("credentials")));
         assert!(broker_problem("broker.example").is_some());
     }

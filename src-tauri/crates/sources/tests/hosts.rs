@@ -150,15 +150,21 @@ async fn hangs_up() -> (u16, Arc<AtomicUsize>) {
 /// What a database or a broker at an address has to say.
 async fn ask(client: &Client, url: &str) -> FetchError {
     let root: Url = url.parse().unwrap();
+    let wanted = wanted(&root, "layer", Path::new("/proc/nowhere"));
+    if root.path() == KEPT {
+        return service(Protocol::Mqtt).unwrap().fetch(client, wanted, &mut |_, _| {}).await.unwrap_err();
+    }
     if root.scheme().starts_with("mqtt") {
         return mqtt::listen(client, &root, None, "toancanh", &Streams::default(), |_| ()).await;
     }
-    let wanted = wanted(&root, "layer", Path::new("/proc/nowhere"));
     service(Protocol::PostGis).unwrap().fetch(client, wanted, &mut |_, _| {}).await.unwrap_err()
 }
 
 /// Databases and brokers, as the beginning and the end of their addresses.
-const OTHERS: [(&str, &str); 3] = [("postgres://reader@", "/land"), ("mqtt://", ""), ("mqtts://", "")];
+const OTHERS: [(&str, &str); 4] =
+    [("postgres://reader@", "/land"), ("mqtt://", ""), ("mqtts://", ""), ("mqtt://", KEPT)];
+/// In front of the topics of a broker that keeps features.
+const KEPT: &str = "/kept";
 
 #[tokio::test]
 async fn databases_and_brokers_are_held_to_the_same_rules() {

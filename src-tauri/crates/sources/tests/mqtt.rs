@@ -2,100 +2,26 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[path = "foreign/mosquitto.rs"]
+mod mosquitto;
 #[path = "foreign/process.rs"]
 mod process;
 
 use model::{Credentials, LayerId, Observation};
+use mosquitto::{Broker, mosquitto};
 use practice::{Options, Practice};
-use process::{Process, free_port, ready};
-use rumqttc::{AsyncClient, MqttOptions, QoS};
 use serde_json::{Value, json};
 use sources::mqtt::{Message, listen};
 use sources::sensorthings::{Streams, latest, streams};
 use sources::{Client, ClientOptions, FetchError, Login, Secret, Url};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 
-/// Where mosquitto is; `None` with a word when it is not.
-fn mosquitto() -> Option<PathBuf> {
-    use std::io::Write;
-    let found =
-        ["/usr/sbin/mosquitto", "/usr/bin/mosquitto"].into_iter().map(PathBuf::from).find(|path| path.is_file());
-    if found.is_none() {
-        assert!(
-            std::env::var_os("TOANCANH_FULL").is_none(),
-            "mosquitto is missing; .ci/system-packages test installs it"
-        );
-        let _ = writeln!(std::io::stderr(), "SKIPPED: mosquitto is not installed");
-    }
-    found
-}
-
-/// A broker with a door for everybody and one by password.
-struct Broker {
-    program: PathBuf,
-    folder: tempfile::TempDir,
-    open: u16,
-    closed: u16,
-    running: Mutex<Option<Process>>,
-}
-
-impl Broker {
-    async fn start(program: PathBuf) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let passwords = folder.path().join("passwords");
-        let made =
-            Command::new("mosquitto_passwd").args(["-b", "-c"]).arg(&passwords).args(["reader", "Mật khẩu"]).output();
-        assert!(made.unwrap().status.success());
-        let broker = Self { program, folder, open: free_port(), closed: free_port(), running: Mutex::default() };
-        let user = if process::is_root() { "user root\n" } else { "" };
-        let conf = format!(
-            "{user}per_listener_settings true\nlistener {} 127.0.0.1\nallow_anonymous true\nlistener {} 127.0.0.1\n\
-             allow_anonymous false\npassword_file {}\n",
-            broker.open,
-            broker.closed,
-            passwords.display()
-        );
-        std::fs::write(broker.folder.path().join("mosquitto.conf"), conf).unwrap();
-        broker.go().await;
-        broker
-    }
-
-    async fn go(&self) {
-        let mut command = Command::new(&self.program);
-        command.arg("-c").arg(self.folder.path().join("mosquitto.conf")).stderr(std::process::Stdio::null());
-        *self.running.lock().unwrap() = Some(Process::start(command));
-        ready(self.open).await;
-        ready(self.closed).await;
-    }
-
-    fn kill(&self) {
-        self.running.lock().unwrap().take();
-    }
-
-    fn url(&self) -> Url {
-        format!("mqtt://127.0.0.1:{}", self.open).parse().unwrap()
-    }
-
-    /// Sends messages, each `(topic, payload, retained)`, and waits until the broker has them.
-    async fn send(&self, messages: &[(String, Vec<u8>, bool)]) {
-        let mut options = MqttOptions::new("station", "127.0.0.1", self.open);
-        options.set_max_packet_size(1 << 20, 1 << 20);
-        let (client, mut events) = AsyncClient::new(options, messages.len() + 1);
-        for (topic, payload, retained) in messages {
-            client.publish(topic, QoS::AtLeastOnce, *retained, payload.clone()).await.unwrap();
-        }
-        let mut left = messages.len();
-        while left > 0 {
-            if let rumqttc::Event::Incoming(rumqttc::Packet::PubAck(_)) = events.poll().await.unwrap() {
-                left -= 1;
-            }
-        }
-    }
+fn root(broker: &Broker) -> Url {
+    format!("mqtt://127.0.0.1:{}", broker.open).parse().unwrap()
 }
 
 /// A listener in its own task.
@@ -192,7 +118,7 @@ async fn the_broker_gives_the_values_that_the_service_gives() {
     let send = |retained: bool| {
         newest.iter().map(move |(id, json)| (topic(id), json.to_string().into_bytes(), retained)).collect::<Vec<_>>()
     };
-    let listening = Listening::start(&broker.url(), "first", &world.streams).await;
+    let listening = Listening::start(&root(&broker), "first", &world.streams).await;
     broker.send(&send(true)).await;
     listening.until(|heard| heard.len() > polled.len() + 2).await;
     // The same once more: "at least once" of the station, not of ours.
@@ -203,7 +129,7 @@ async fn the_broker_gives_the_values_that_the_service_gives() {
     let values = pushed.into_iter().map(|(observation, _)| observation).collect();
     assert_eq!(sorted(values), sorted(polled.clone()));
     // Who comes later is told what was kept.
-    let late = Listening::start(&broker.url(), "second", &world.streams).await;
+    let late = Listening::start(&root(&broker), "second", &world.streams).await;
     late.until(|heard| heard.len() > polled.len() + 2).await;
     let kept = late.observations();
     assert!(kept.iter().all(|(_, retained)| *retained));
@@ -218,7 +144,7 @@ async fn what_is_no_observation_costs_that_message() {
     let Some(program) = mosquitto() else { return };
     let (broker, world) = (Broker::start(program).await, World::new().await);
     let (id, _) = &world.newest().await[0];
-    let listening = Listening::start(&broker.url(), "first", &world.streams).await;
+    let listening = Listening::start(&root(&broker), "first", &world.streams).await;
     let at = |time: &str, result: Value| json!({ "phenomenonTime": time, "result": result }).to_string().into_bytes();
     let mut messages: Vec<(String, Vec<u8>, bool)> = [
         at("2026-11-23T14:00:00Z", json!(41.5)),
@@ -270,18 +196,18 @@ async fn a_broker_that_goes_is_an_error_and_one_that_returns_is_heard() {
     let (broker, world) = (Broker::start(program).await, World::new().await);
     let (id, newest) = &world.newest().await[0];
     let message = [(topic(id), newest.to_string().into_bytes(), false)];
-    let listening = Listening::start(&broker.url(), "first", &world.streams).await;
+    let listening = Listening::start(&root(&broker), "first", &world.streams).await;
     broker.kill();
     let error = listening.task.await.unwrap();
     assert!(["ended", "reset"].contains(&error.code()) && error.retryable() && error.answered(), "{error}");
-    let error = listen(&Client::default(), &broker.url(), None, "first", &world.streams, |_| ()).await;
+    let error = listen(&Client::default(), &root(&broker), None, "first", &world.streams, |_| ()).await;
     assert!(error.code() == "refused" && !error.answered(), "{error}");
     broker.go().await;
-    let listening = Listening::start(&broker.url(), "first", &world.streams).await;
+    let listening = Listening::start(&root(&broker), "first", &world.streams).await;
     broker.send(&message).await;
     listening.until(|heard| heard.iter().any(|message| matches!(message, Message::Observation { .. }))).await;
     // Another of the same name throws this one out.
-    let other = Listening::start(&broker.url(), "first", &world.streams).await;
+    let other = Listening::start(&root(&broker), "first", &world.streams).await;
     assert_eq!(listening.task.await.unwrap().code(), "ended");
     other.task.abort();
 

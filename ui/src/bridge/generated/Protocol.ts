@@ -3,4 +3,4 @@
 /**
  * The protocol a source speaks.
  */
-export type Protocol = "ogc-api-features" | "file" | "wfs" | "arcgis" | "sensorthings" | "cap" | "station-folder" | "rest" | "postgis";
+export type Protocol = "ogc-api-features" | "file" | "wfs" | "arcgis" | "sensorthings" | "cap" | "station-folder" | "rest" | "postgis" | "mqtt";

@@ -10,19 +10,12 @@ use parking_lot::Mutex;
 use sources::mqtt::{self, Message};
 use sources::sensorthings::{self, Streams};
 use sources::{FetchError, Url};
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// A broker that is there does not prove that somebody still speaks to it: now and then the service itself is asked.
 const ASK_EVERY: Duration = Duration::from_secs(600);
-
-/// A name that no other program has, not even another of the same home: of two the broker throws one out. 23 letters and
-/// digits are what every broker takes (MQTT 3.1.1, section 3.1.3.1).
-pub(super) fn client_name() -> String {
-    format!("toancanh{:015x}", RandomState::new().hash_one(std::process::id()) >> 4)
-}
 
 /// Takes pushed observations until the connection ends: the reason it ended, and whether anything came at all.
 pub(super) async fn listen(desk: &Arc<Desk>, source: &SourceSpec, url: &Url, name: &str) -> (FetchError, bool) {

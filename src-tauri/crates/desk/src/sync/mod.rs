@@ -3,6 +3,7 @@
 
 mod breaker;
 mod broker;
+mod changes;
 mod engine;
 mod features;
 mod filling;
@@ -234,6 +235,9 @@ fn start(desk: &Arc<Desk>, source: &SourceSpec, wakers: &Wakers) -> JoinSet<()> 
         _ => {
             let waker = Arc::<Notify>::default();
             wakers.lock().insert(source.id.clone(), waker.clone());
+            if source.protocol == Protocol::Mqtt || source.mqtt.is_some() {
+                tasks.spawn(changes::run(desk.clone(), source.clone(), waker.clone()));
+            }
             tasks.spawn(features::run(desk.clone(), source.clone(), waker));
         }
     }

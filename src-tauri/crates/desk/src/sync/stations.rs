@@ -37,7 +37,7 @@ async fn turns(desk: &Arc<Desk>, source: &SourceSpec, wakers: &Wakers) {
     let mut stream_backoff = Backoff::new(seed_of(&source.url));
     let mut stream_due = Instant::now();
     let mut last_event: Option<String> = None;
-    let client_name = broker::client_name();
+    let client_name = sources::mqtt::client_name();
     loop {
         if let Err(error) = catch_up(desk, source, RunTrigger::Schedule).await {
             let wait = desk.source_failed(source, &mut backoff, &error);

@@ -7,6 +7,7 @@
 mod arcgis;
 mod http_file;
 mod kept;
+mod mqtt;
 mod ogc;
 mod pages;
 mod postgis;
@@ -160,6 +161,7 @@ pub fn service(protocol: Protocol) -> Option<&'static dyn FeatureService> {
         Protocol::Cap => Some(&crate::cap::Cap),
         Protocol::Rest => Some(&rest::Rest),
         Protocol::PostGis => Some(&postgis::PostGis),
+        Protocol::Mqtt => Some(&mqtt::Mqtt),
         Protocol::SensorThings | Protocol::StationFolder => None,
     }
 }

@@ -1,10 +1,10 @@
 //! What speaks at an address that somebody pasted: the protocol, the service's root, what it offers.
 //!
 //! A path or query that names its protocol is taken at its word; else the first bytes of the answer tell. A
-//! database tells its tables. Only the host of the address is asked, a handful of times, and no more than a megabyte is read of what a single answer brings.
+//! database tells its tables, a broker what it keeps. Only the host of the address is asked, a handful of times, and no more than a megabyte is read of what a single answer brings.
 
-use super::{Login, arcgis, malformed, ogc, postgis, wfs};
-use crate::net::{Client, FetchError, host_of, text_of};
+use super::{Login, arcgis, malformed, mqtt, ogc, postgis, wfs};
+use crate::net::{Client, FetchError, decoded, host_of, text_of};
 use crate::sensorthings;
 use model::Protocol;
 use reqwest::header::{ACCEPT, HeaderMap};
@@ -62,6 +62,10 @@ pub async fn recognise_with(client: &Client, text: &str, login: Option<Login<'_>
             let title = Some(decoded(url.path().trim_matches('/')));
             return Ok(Recognised { title, offers, ..plain(Protocol::PostGis, url) });
         }
+        "mqtt" | "mqtts" => {
+            let offers = mqtt::offers(client, &url, login).await?;
+            return Ok(Recognised { offers, ..plain(Protocol::Mqtt, url) });
+        }
         _ => {}
     }
     let client = &client.showing(&url, login)?;
@@ -108,7 +112,7 @@ fn address(text: &str) -> Result<Url, FetchError> {
     };
     let mut url = url.map_err(|error| wrong(error.to_string()))?;
     let database = matches!(url.scheme(), "postgres" | "postgresql");
-    if !database && !matches!(url.scheme(), "http" | "https" | "file") {
+    if !database && !matches!(url.scheme(), "http" | "https" | "file" | "mqtt" | "mqtts") {
         return Err(wrong(format!("{:?} is no protocol that can be recognised by its address", url.scheme())));
     }
     // A database is always asked by somebody: a role without its password is no secret.
@@ -172,13 +176,6 @@ async fn by_name(client: &Client, url: &Url) -> Result<Option<Recognised>, Fetch
         return Ok(Some(found));
     }
     Ok(None)
-}
-
-fn decoded(segment: &str) -> String {
-    // A query makes the same of it as a path: percent signs stand for bytes.
-    url::form_urlencoded::parse(format!("s={}", segment.replace('+', "%2B")).as_bytes())
-        .next()
-        .map_or_else(|| segment.to_owned(), |(_, value)| value.into_owned())
 }
 
 fn without(url: &Url, key: &str) -> Url {
@@ -364,12 +361,14 @@ mod tests {
         assert_eq!(of("https://data.example/ogc#map").unwrap(), "https://data.example/ogc");
         assert_eq!(of("/srv/stations").unwrap(), "file:///srv/stations");
         assert_eq!(of("postgres://reader@db.example/land").unwrap(), "postgres://reader@db.example/land");
+        assert_eq!(of("mqtts://broker.example/tayninh").unwrap(), "mqtts://broker.example/tayninh");
         for wrong in [
             "",
             "ftp://data.example/",
             "javascript://x",
             "http://me:secret@data.example/",
             "postgres://me:secret@db.example/land",
+            "mqtt://me:secret@broker.example/",
         ] {
             let error = of(wrong).unwrap_err();
             assert_eq!(error.code(), "bad_address", "{wrong}");

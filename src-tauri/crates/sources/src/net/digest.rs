@@ -41,6 +41,24 @@ pub(crate) fn of_reader(mut from: impl std::io::Read) -> std::io::Result<Sha> {
     }
 }
 
+/// Of many pieces, each of which counts with its length.
+pub(crate) struct Summing(Sha256);
+
+impl Summing {
+    pub(crate) fn new() -> Self {
+        Self(Sha256::new())
+    }
+
+    pub(crate) fn add(&mut self, piece: &[u8]) {
+        self.0.update((piece.len() as u64).to_be_bytes());
+        self.0.update(piece);
+    }
+
+    pub(crate) fn text(self) -> String {
+        STANDARD.encode(self.0.finalize())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

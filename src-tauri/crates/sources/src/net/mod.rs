@@ -395,6 +395,14 @@ pub(crate) fn under(root: &Url, segments: &[&str]) -> Result<Url, FetchError> {
     Ok(url)
 }
 
+/// A path or a part of one as people write it.
+pub(crate) fn decoded(path: &str) -> String {
+    // A query makes the same of it as a path: percent signs stand for bytes.
+    url::form_urlencoded::parse(format!("s={}", path.replace('+', "%2B").replace('&', "%26")).as_bytes())
+        .next()
+        .map_or_else(|| path.to_owned(), |(_, value)| value.into_owned())
+}
+
 /// Resolves a link of a page: only to the same host, and never from https down to http.
 pub(crate) fn follow(page: &Url, link: &str) -> Result<Url, FetchError> {
     let wrong = |what: String| FetchError::Malformed { url: page.to_string(), what };
