@@ -34,7 +34,7 @@ pub async fn open(args: &Args) -> Result<Opened, Failure> {
                     seed: 20_260_701,
                     speed: 1.0,
                     scenario: Scenario::Calm,
-                    start: None,
+                    ..practice::Options::default()
                 },
             )
             .await;

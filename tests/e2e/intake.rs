@@ -10,7 +10,7 @@ const ENTER: &str = "\u{e007}";
 const A_MINUTE: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(30);
 
-async fn sign_in(window: &Window) -> Outcome {
+pub async fn sign_in(window: &Window) -> Outcome {
     window.click("[data-testid='settings-open']").await?;
     window.wait("dialog[open] [data-testid='sign-in-role']", Duration::from_secs(5)).await?;
     window.choose("[data-testid='sign-in-role']", "administrator").await?;
@@ -103,6 +103,77 @@ async fn a_source_added_in_under_a_minute() -> Outcome {
     window.close().await
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_with_a_password() -> Outcome {
+    let Some(programs) = programs() else { return Ok(()) };
+    let _turn = TURN.lock().await;
+    let (home, there) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let practice = Practice::start(&programs, home.path())?;
+    // An office of its own, which lets in only those it knows.
+    let office = Practice::start_with(&programs, there.path(), &["--locked"])?;
+    let _driver = driver(&programs)?;
+    let window = Window::open(&programs, home.path(), &practice.url).await?;
+    window.wait("html[data-ready='live']", Duration::from_secs(60)).await?;
+    sign_in(&window).await?;
+    window.click("[data-testid='rail-data']").await?;
+
+    window.click("[data-testid='add-source']").await?;
+    let url = format!("{}/ogc/collections/clinics", office.url);
+    window.type_text("[data-testid='intake-url']", &url).await?;
+    window.press("[data-testid='intake-url']", ENTER).await?;
+    window.wait("[data-testid='login-user']", PATIENCE).await?;
+    window.type_text("[data-testid='login-user']", "toan-canh").await?;
+    window.type_text("[data-testid='login-secret']", "Kh0ng-dung").await?;
+    window.click("[data-testid='login-in-file']").await?;
+    window.picture("30-login").await?;
+    window.click("[data-testid='intake-next']").await?;
+    let refused = "return document.querySelector(\"[data-testid='intake-url'][aria-invalid='true']\") !== null
+        && document.querySelector(\"[data-testid='login-secret']\").value === ''";
+    assert!(window.until_true(refused, PATIENCE).await, "a wrong password was taken");
+    window.picture("31-login-refused").await?;
+    window.type_text("[data-testid='login-secret']", "mat-khau-thuc-hanh").await?;
+    next(&window, "layers").await?;
+    next(&window, "mapping").await?;
+    next(&window, "preview").await?;
+    next(&window, "confirm").await?;
+    window.wait("[data-testid='confirm-login']", PATIENCE).await?;
+    window.click("[data-testid='intake-next']").await?;
+    window.wait("[data-testid='source-detail'] [data-testid='source-login']", PATIENCE).await?;
+    let came = "return window.__toancanh.state.model.sources.sources
+        .some((source) => source.login?.kind === 'basic' && source.link === 'up')";
+    assert!(window.until_true(came, A_MINUTE).await, "the office does not let in whoever has the password");
+    window.picture("32-login-added").await?;
+
+    // Changed later: the wrong one is said at once.
+    window.click("[data-testid='change-secret']").await?;
+    window.type_text("[data-testid='new-secret']", "Kh0ng-dung").await?;
+    window.click("[data-testid='new-secret-keep']").await?;
+    let said = "return document.querySelector(\"[data-testid='new-secret'][aria-invalid='true']\") !== null";
+    assert!(window.until_true(said, PATIENCE).await, "a wrong password was taken later");
+    window.picture("33-login-changed").await?;
+    window.type_text("[data-testid='new-secret']", "mat-khau-thuc-hanh").await?;
+    window.click("[data-testid='new-secret-keep']").await?;
+    let closed = "return document.querySelector('dialog[open]') === null";
+    assert!(window.until_true(closed, PATIENCE).await, "the right password was not taken");
+
+    // It is in the private file and nowhere else, and goes with the source.
+    let kept = std::fs::read_to_string(home.path().join("secrets.toml"))?;
+    assert!(kept.contains("mat-khau-thuc-hanh"), "{kept}");
+    let sources = std::fs::read_to_string(home.path().join("sources.toml"))?;
+    assert!(!sources.contains("mat-khau") && sources.contains("toan-canh"), "{sources}");
+    let nowhere = "return !JSON.stringify(window.__toancanh.state.model).includes('mat-khau')
+        && !document.documentElement.innerHTML.includes('mat-khau')";
+    assert!(window.until_true(nowhere, Duration::from_secs(1)).await, "the window still holds the password");
+    window.click("[data-testid='remove-source']").await?;
+    window.wait("[data-testid='remove-secret']:checked", PATIENCE).await?;
+    window.picture("34-login-removed").await?;
+    window.click("[data-testid='remove-confirm']").await?;
+    assert!(window.until_true(closed, PATIENCE).await, "the source was not removed");
+    let kept = std::fs::read_to_string(home.path().join("secrets.toml"))?;
+    assert!(!kept.contains("mat-khau"), "{kept}");
+    window.close().await
+}
+
 /// Health facilities in metres of VN-2000, meridian 105°30′: line 5 has north and east changed over, line 6 a range of beds.
 const CLINICS: &str = "\
 id,name,level,beds,easting,northing
@@ -143,7 +214,13 @@ async fn a_file_imported_with_mended_rows() -> Outcome {
     window.wait("[data-testid='rejection'][data-row='6']", PATIENCE).await?;
     window.picture("21-file-rejected").await?;
 
-    // North and east change places again; a cell is put right.
+    // North and east change places again; a cell is put right. Meanwhile the last answer stays in sight.
+    let watching = "window.__blank = false;
+        new MutationObserver(() => {
+            if (!document.querySelector(\"[data-testid='mapping-row']\")) window.__blank = true
+        }).observe(document.body, { subtree: true, childList: true });
+        return true";
+    assert!(window.until_true(watching, Duration::from_secs(5)).await);
     window.click("[data-testid='swap-5']").await?;
     let swapped = "return document.querySelector(\"[data-testid='rejection'][data-row='5']\") === null";
     assert!(window.until_true(swapped, PATIENCE).await, "the row is still rejected after the swap");
@@ -154,6 +231,7 @@ async fn a_file_imported_with_mended_rows() -> Outcome {
     let mended = "return document.querySelector(\"[data-testid='rejection']\") === null";
     assert!(window.until_true(mended, PATIENCE).await, "the row is still rejected after the edit");
     window.picture("22-file-mended").await?;
+    assert!(window.until_true("return window.__blank === false", Duration::from_secs(1)).await, "the table went blank");
 
     next(&window, "preview").await?;
     let inside = "const picture = document.querySelector(\"[data-testid='preview']\");

@@ -6,6 +6,7 @@
 #![allow(clippy::print_stderr)]
 
 mod intake;
+mod layout;
 mod panning;
 mod programs;
 mod window;

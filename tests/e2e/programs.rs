@@ -59,13 +59,19 @@ pub fn driver(programs: &Programs) -> std::io::Result<Running> {
 pub struct Practice {
     child: Option<Child>,
     port: u16,
+    words: Vec<&'static str>,
     pub url: String,
 }
 
 impl Practice {
     pub fn start(programs: &Programs, home: &Path) -> std::io::Result<Self> {
+        Self::start_with(programs, home, &[])
+    }
+
+    /// With more words on its command line.
+    pub fn start_with(programs: &Programs, home: &Path, words: &[&'static str]) -> std::io::Result<Self> {
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        let mut practice = Self { child: None, port, url: format!("http://127.0.0.1:{port}") };
+        let mut practice = Self { child: None, port, words: words.to_vec(), url: format!("http://127.0.0.1:{port}") };
         practice.restart(programs, home)?;
         Ok(practice)
     }
@@ -76,6 +82,7 @@ impl Practice {
             .arg("--home")
             .arg(home)
             .args(["practice", "--listen", &format!("127.0.0.1:{}", self.port)])
+            .args(&self.words)
             .stdout(Stdio::piped())
             .spawn()?;
         let mut line = String::new();

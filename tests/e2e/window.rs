@@ -129,6 +129,17 @@ impl Window {
         tokio::time::sleep(Duration::from_millis(2_500)).await;
     }
 
+    /// Makes the window as large as told.
+    pub async fn resize(&self, width: u32, height: u32) -> Result<()> {
+        self.client.set_window_size(width, height).await?;
+        let script = format!("return window.innerWidth === {width}");
+        if self.until_true(&script, Duration::from_secs(5)).await {
+            return Ok(());
+        }
+        let is = self.number("return window.innerWidth").await?;
+        Err(format!("the window is {is} wide and not {width}").into())
+    }
+
     /// Keeps a picture of the window, for people to look at.
     pub async fn picture(&self, name: &str) -> Result<()> {
         let png = self.client.screenshot().await?;

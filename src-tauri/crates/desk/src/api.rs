@@ -143,6 +143,8 @@ pub struct SourceHealth {
     pub last_error: Option<String>,
     /// Added at this desk, and removable again; the others stand in the profile.
     pub added: bool,
+    /// How it is shown who asks; absent: it answers everybody.
+    pub login: Option<SourceLogin>,
     pub layers: Vec<LayerId>,
     /// A person took it off the schedule; it can still be asked by hand.
     pub paused: bool,
@@ -155,6 +157,15 @@ pub struct SourceHealth {
     pub next_run_at: Option<Timestamp>,
     /// How the last 24 runs ended, oldest first.
     pub runs: Vec<RunOutcome>,
+}
+
+/// How a source is shown who asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct SourceLogin {
+    pub kind: model::CredentialsKind,
+    /// The name that the secret is kept under.
+    pub secret: String,
 }
 
 #[derive(Clone, Debug, Serialize)]

@@ -1,8 +1,10 @@
 //! What the calls take. Unknown fields are refused, so that a typing error in the window is found at once.
 
 use crate::api::{FeatureRef, LayerChoice, MapCamera, NewLayer, NewSource, Settings};
-use model::{BBox, LayerId, Role};
-use serde::Deserialize;
+use model::{BBox, Credentials, LayerId, Role};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+use sources::Secret;
 use std::collections::BTreeMap;
 
 /// A call without arguments: `{}`.
@@ -201,6 +203,9 @@ pub struct ReadyArgs {
 pub struct RecogniseArgs {
     /// As a person pasted it.
     pub url: String,
+    /// For what does not answer everybody.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub credentials: Option<Credentials>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -224,6 +229,43 @@ pub struct AddSourceArgs {
 #[serde(deny_unknown_fields)]
 pub struct RemoveSourceArgs {
     pub source: String,
+    /// The secret that it alone names is forgotten with it.
+    #[serde(default)]
+    pub forget_secret: bool,
+}
+
+/// A secret on its way to the keeper; nothing brings it back.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct KeepSecretArgs {
+    /// The name it is kept under; absent: one that is free, made from the address.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub name: Option<String>,
+    /// The address of what wants to see it.
+    #[serde(default)]
+    pub about: String,
+    #[serde(deserialize_with = "secret")]
+    #[cfg_attr(feature = "ts", ts(type = "string"))]
+    pub value: Secret,
+    /// In a private file of the home instead of the machine's keyring.
+    #[serde(default)]
+    pub in_file: bool,
+}
+
+/// An error of its own: serde's would repeat what is not a text.
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+    match serde_json::Value::deserialize(deserializer) {
+        Ok(serde_json::Value::String(text)) => Ok(Secret::new(text)),
+        _ => Err(D::Error::custom("a secret is a text")),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct ForgetSecretArgs {
+    pub name: String,
 }
 
 #[derive(Debug, Deserialize)]

@@ -2,13 +2,14 @@
 
 use crate::Desk;
 use crate::api::{
-    AddedSource, ConnectionTest, Failure, FeatureDetail, FeatureRef, FileArgs, LayerInfo, NearHit, Place, Recognised,
-    RejectedFile, Run, SavedView, SearchHit, Series, Settings, SourcesInfo, Start, Trial,
+    AddedSource, ConnectionTest, Failure, FeatureDetail, FeatureRef, FileArgs, KeptSecret, LayerInfo, NearHit, Place,
+    Recognised, RejectedFile, Run, SavedView, SearchHit, Series, Settings, SourcesInfo, Start, Trial,
 };
 use crate::args::{
-    AddSourceArgs, AtArgs, CancelJobArgs, DeleteViewArgs, MovedArgs, NearArgs, NoArgs, PauseArgs, PlaceArgs, QueryArgs,
-    ReadyArgs, RecogniseArgs, RejectedArgs, RemoveSourceArgs, RunsArgs, SaveViewArgs, SearchArgs, SeriesArgs,
-    SetPinArgs, SetSettingsArgs, SignInArgs, SyncArgs, TestSourceArgs, TrySourceArgs,
+    AddSourceArgs, AtArgs, CancelJobArgs, DeleteViewArgs, ForgetSecretArgs, KeepSecretArgs, MovedArgs, NearArgs,
+    NoArgs, PauseArgs, PlaceArgs, QueryArgs, ReadyArgs, RecogniseArgs, RejectedArgs, RemoveSourceArgs, RunsArgs,
+    SaveViewArgs, SearchArgs, SeriesArgs, SetPinArgs, SetSettingsArgs, SignInArgs, SyncArgs, TestSourceArgs,
+    TrySourceArgs,
 };
 use crate::import::ImportSummary;
 use crate::query::QueryAnswer;
@@ -108,6 +109,8 @@ calls! {
     Act import_file(FileArgs) -> ImportSummary, Administrator, import_file;
     Act cancel_job(CancelJobArgs) -> (), Viewer, cancel_job;
     Act ready(ReadyArgs) -> (), Guest, note_ready;
+    Act keep_secret(KeepSecretArgs) -> KeptSecret, Administrator, keep_secret;
+    Act forget_secret(ForgetSecretArgs) -> (), Administrator, forget_secret;
     Act pause_source(PauseArgs) -> (), Administrator, pause_source;
 }
 

@@ -61,6 +61,11 @@ pub(crate) fn fetch(language: Language, url: &str, error: &FetchError) -> Failur
                 [("url", url), ("host", host.as_str()), ("address", address.as_str()), ("detail", detail.as_str())];
             failure(language, error.code(), at)
         }
+        // The number is what a window goes by: 401 and 403 want a login.
+        FetchError::Status { status, .. } => {
+            let status = status.to_string();
+            failure(language, error.code(), [("url", url), ("status", status.as_str()), ("detail", detail.as_str())])
+        }
         FetchError::NoSecret { secret, detail } => {
             failure(language, error.code(), [("url", url), ("secret", secret.as_str()), ("detail", detail.as_str())])
         }

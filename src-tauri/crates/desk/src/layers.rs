@@ -145,6 +145,7 @@ pub fn spec_of_stored(stored: &StoredLayer) -> LayerSpec {
         opacity: 1.0,
         name_field,
         rest: None,
+        sensorthings: None,
         still: None,
         role: if stored.provenance.classification == Classification::Internal { Role::Viewer } else { Role::Guest },
         search: true,

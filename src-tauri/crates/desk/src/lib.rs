@@ -48,7 +48,7 @@ mod trial;
 mod typescript;
 mod words;
 
-pub use args::QueryArgs;
+pub use args::{AddSourceArgs, QueryArgs, RecogniseArgs, TrySourceArgs};
 #[cfg(feature = "ts")]
 pub use calls::write_typescript;
 pub use calls::{Kind, call, least_role};
@@ -67,6 +67,7 @@ pub use words::failure;
 
 /// The words of the crates below that callers of the desk meet.
 pub use model::{
-    BBox, Classification, Field, FieldType, GeometryKind, LayerId, Role, Schema, Session, Timestamp, Title,
+    BBox, Classification, Credentials, Field, FieldType, GeometryKind, LayerId, LayerKind, Protocol, Role, Schema,
+    Session, Span, Timestamp, Title,
 };
 pub use sources::{ClientOptions, TextEncoding};

@@ -27,6 +27,7 @@ const LONGEST_BYTES: usize = 16 << 10;
 
 /// Where a secret is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum SecretPlace {
     Environment,
@@ -59,6 +60,9 @@ pub(crate) enum SecretError {
     File { path: PathBuf, reason: String },
     #[error("keyring: {reason}")]
     Keyring { reason: String },
+    /// The environment goes before what could be kept.
+    #[error("{name} stands in the environment, as {variable}")]
+    Environment { name: String, variable: String },
     #[error("{name} is kept nowhere: {looked}")]
     Missing { name: String, looked: String },
 }
@@ -77,6 +81,9 @@ impl SecretError {
                 failure(language, "secrets_file", [("path", path_of(path).as_str()), ("detail", reason.as_str())])
             }
             Self::Keyring { reason } => failure(language, "no_keyring", [("detail", reason.as_str())]),
+            Self::Environment { name, variable } => {
+                failure(language, "secret_environment", [("name", name.as_str()), ("variable", variable.as_str())])
+            }
             Self::Missing { name, looked } => {
                 failure(language, "no_such_secret", [("name", name.as_str()), ("detail", looked.as_str())])
             }
@@ -240,6 +247,26 @@ impl Secrets {
         ask_keyring(UNLOCKING, move || keyring::Entry::new(SERVICE, &name)?.set_password(&text))
             .map_err(|reason| SecretError::Keyring { reason })?;
         Ok(SecretPlace::Keyring)
+    }
+
+    /// As [`Secrets::set`], but so that the new value is the one that counts: in the file where it stands in the file.
+    pub(crate) fn keep(&self, name: &str, secret: &Secret, in_file: bool) -> Result<SecretPlace, SecretError> {
+        check_name(name)?;
+        if environment(name).is_some() {
+            return Err(SecretError::Environment { name: name.to_owned(), variable: variable(name) });
+        }
+        let stands_in_file = self.read()?.is_some_and(|file| file.contains_key(name));
+        self.set(name, secret, in_file || stands_in_file)
+    }
+
+    /// Sees to it that a secret is neither in the file nor in the keyring.
+    pub(crate) fn forget(&self, name: &str) -> Result<(), SecretError> {
+        match self.remove(name) {
+            Err(SecretError::Missing { .. }) => {}
+            other => return other.map(drop),
+        }
+        // Nowhere to be found; but a keyring that did not open may hold it still.
+        keyring_get(name).map(drop).map_err(|reason| SecretError::Keyring { reason })
     }
 
     /// Forgets a secret, in the file and in the keyring; the places where it was.

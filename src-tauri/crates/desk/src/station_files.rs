@@ -40,11 +40,19 @@ fn plain(code: &str) -> String {
 impl Registry {
     /// Of all layers of stations, or those with live values of one source.
     pub(crate) fn of(desk: &Desk, source: Option<&str>) -> Self {
+        Self::of_layers(desk, |spec| source.is_none_or(|id| spec.live_source.as_deref() == Some(id)))
+    }
+
+    /// Of one layer.
+    pub(crate) fn of_layer(desk: &Desk, layer: &LayerId) -> Self {
+        Self::of_layers(desk, |spec| spec.id == *layer)
+    }
+
+    fn of_layers(desk: &Desk, wanted: impl Fn(&LayerSpec) -> bool) -> Self {
         let mut whole: HashMap<String, Vec<Station>> = HashMap::new();
         let mut without_prefix: HashMap<String, Vec<Station>> = HashMap::new();
         for layer in desk.layers().all().iter() {
-            let of_source = source.is_none_or(|id| layer.spec.live_source.as_deref() == Some(id));
-            if !of_source || !layer.spec.kind.is_live() || layer.spec.kind == LayerKind::Camera {
+            if !wanted(&layer.spec) || !layer.spec.kind.is_live() || layer.spec.kind == LayerKind::Camera {
                 continue;
             }
             let spec = Arc::new(layer.spec.clone());
@@ -91,15 +99,14 @@ impl Registry {
 pub(crate) enum Outcome {
     Values {
         observations: Vec<Observation>,
+        /// Measured later than now: they are among the rejected.
+        ahead: Vec<Observation>,
         accepted: u64,
         rejected: Vec<Rejection>,
         warnings: Vec<String>,
     },
     /// Nobody knows the station, or several features have its code.
-    Waits {
-        station: String,
-        rows: u64,
-    },
+    Waits { station: String, rows: u64 },
     /// No row of it can be used.
     Refused(Rejection),
 }
@@ -189,8 +196,6 @@ impl Desk {
             readings.observations.into_iter().partition(|observation| LiveLayer::from_the_future(observation, now));
         let mut rejected = readings.report.rejected;
         for observation in &ahead {
-            // Refused there too, and the station is marked for it.
-            self.apply_live(observation, now);
             rejected.push(Rejection {
                 row: 0,
                 field: "time".into(),
@@ -200,7 +205,14 @@ impl Desk {
             });
         }
         let accepted = readings.report.accepted.saturating_sub(ahead.len() as u64);
-        Outcome::Values { observations, accepted, rejected, warnings: readings.report.warnings }
+        Outcome::Values { observations, ahead, accepted, rejected, warnings: readings.report.warnings }
+    }
+
+    /// Marks the stations whose clocks are wrong: what they sent is refused there too.
+    pub(crate) fn mark_ahead(&self, outcome: &Outcome, now: Timestamp) {
+        if let Outcome::Values { ahead, .. } = outcome {
+            ahead.iter().for_each(|observation| self.apply_live(observation, now));
+        }
     }
 
     pub(crate) fn apply_live(&self, observation: &Observation, now: Timestamp) {
@@ -275,7 +287,9 @@ impl Desk {
                 if !progress(done, total) {
                     return Err(unreadable(ReadError::Cancelled { path: path.to_owned() }));
                 }
-                match self.read_station_file(&file.path, &registry) {
+                let outcome = self.read_station_file(&file.path, &registry);
+                self.mark_ahead(&outcome, self.now());
+                match outcome {
                     Outcome::Waits { station, rows } => {
                         self.keep_waiting(&file.path)?;
                         gathered.waits(station, rows, &file.name);
@@ -353,7 +367,9 @@ impl Desk {
             let mut gathered = Gathered::default();
             let mut observations = Vec::new();
             for file in batch {
-                observations.extend(gathered.take(self.read_station_file(&file.path, &registry), &file.name));
+                let outcome = self.read_station_file(&file.path, &registry);
+                self.mark_ahead(&outcome, self.now());
+                observations.extend(gathered.take(outcome, &file.name));
             }
             self.record_values(&observations)?;
             self.write_rejected(OBSERVATIONS, &gathered.rejected)?;
@@ -406,7 +422,7 @@ impl Gathered {
     pub(crate) fn take(&mut self, outcome: Outcome, name: &str) -> Vec<Observation> {
         let named = |rejection: Rejection| Rejection { reason: format!("{name}: {}", rejection.reason), ..rejection };
         match outcome {
-            Outcome::Values { observations, accepted, rejected, warnings } => {
+            Outcome::Values { observations, accepted, rejected, warnings, .. } => {
                 self.accepted += accepted;
                 self.rejected.extend(rejected.into_iter().map(named));
                 self.warn(warnings, name);

@@ -117,6 +117,7 @@ impl<'a> Gathering<'a> {
                 filled: seen.map_or(0, |seen| seen.filled),
                 field,
                 suggested,
+                measured: false,
             }
         });
         let position = about.position.iter().map(|position| TrialColumn {
@@ -125,6 +126,7 @@ impl<'a> Gathering<'a> {
             filled: self.accepted,
             field: Some(position.part.to_owned()),
             suggested: !about.asked.contains_key(position.part),
+            measured: false,
         });
         let columns = columns.chain(position).collect();
         let mut findings: HashMap<String, Vec<String>> = HashMap::new();
@@ -160,6 +162,7 @@ impl<'a> Gathering<'a> {
             outside: self.outside,
             geometry: self.kind.unwrap_or(GeometryKind::Mixed),
             tables: about.tables,
+            mappable: true,
             columns,
             fields,
             features: self.features,
@@ -277,7 +280,11 @@ impl Desk {
 }
 
 impl Desk {
-    pub(crate) async fn try_file(self: &Arc<Self>, args: FileArgs) -> Result<Trial, Failure> {
+    /// What a file would bring.
+    ///
+    /// # Errors
+    /// What is wrong with the file (code, file, row), or with the layer that is to take it in.
+    pub async fn try_file(self: &Arc<Self>, args: FileArgs) -> Result<Trial, Failure> {
         let job = self.begin_job("trial");
         let desk = self.clone();
         // Reading is work for a blocking thread; the job goes with it, and ends with it.

@@ -128,8 +128,8 @@ async fn every_protocol_of_the_practice_centre_is_recognised_and_nonsense_is_not
         "protocol": "sensorthings", "url": format!("{base}/sensorthings/v1.1"), "title": "S", "every": "30s", "practice": true
     });
     let air = json!({"collection": "air_stations", "target": {"to": "layer", "layer": "air_stations"}, "map": {}});
-    let untried = act(&desk, "try_source", json!({"source": source, "layer": air})).await.unwrap_err();
-    assert_eq!(untried.code, "no_trial");
+    let trial = act(&desk, "try_source", json!({"source": source, "layer": air})).await.unwrap();
+    assert_eq!((&trial["format"], &trial["mappable"]), (&json!("sensorthings"), &json!(false)));
     let added = act(&desk, "add_source", json!({"source": source, "layers": [air]})).await.unwrap();
     assert_eq!(added["layers"], json!(["air_stations"]));
     for (url, code) in [
@@ -171,9 +171,9 @@ async fn a_faulty_order_changes_nothing() {
     let stations = json!({
         "protocol": "sensorthings", "url": "http://h/v1.1", "title": "A", "every": "30s", "practice": false
     });
-    let elsewhere = json!([{"collection": "air_stations", "target": {"to": "layer", "layer": "cameras"}, "map": {}}]);
+    let elsewhere = json!([{"collection": "air_stations", "target": {"to": "layer", "layer": "schools"}, "map": {}}]);
     let error = act(&desk, "add_source", json!({"source": stations, "layers": elsewhere})).await.unwrap_err();
-    assert_eq!(error.code, "live_target");
+    assert_eq!(error.code, "no_parameters");
     assert!(!home.path().join("sources.toml").exists());
     // A file broken by hand keeps the province's own layers bright, and is left as it is.
     drop(desk);

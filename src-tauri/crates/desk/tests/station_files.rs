@@ -259,3 +259,31 @@ async fn station_nobody_knows_waits_in_the_folder_and_a_lost_share_is_a_lost_lin
     fs::create_dir(world.folder()).unwrap();
     assert_eq!(desk.sync_once(Some("folder")).await.unwrap(), (0, 0));
 }
+
+#[tokio::test]
+async fn folder_on_trial_says_whose_files_it_holds_and_changes_nothing() {
+    let world = World::new();
+    world.put("a/TN_EFGH_KHI002_20260325000000.txt", &rows("20260325000000", 41.5), 900);
+    world.put("a/TN_EFGH_KHI002_20260325000500.txt", "PM2,5\tx\tug/m3\t20260325000500\t00\r\n", 800);
+    world.put("a/TN_NOBODY_X1_20260325000000.txt", &rows("20260325000000", 1.0), 700);
+    world.put("a/notes.txt", "not a station file", 600);
+    let desk = world.open();
+    let order = json!({
+        "source": {"protocol": "station-folder", "url": format!("file://{}", world.folder().display()), "title": "T", "every": "5m"},
+        "layer": {"target": {"to": "layer", "layer": AIR}, "map": {}}
+    });
+    let (source, layer) = (order["source"].clone(), order["layer"].clone());
+    let (source, layer) = (serde_json::from_value(source).unwrap(), serde_json::from_value(layer).unwrap());
+    let trial = json!(desk.try_source(desk::TrySourceArgs { source, layer }).await.unwrap());
+    assert_eq!(
+        (&trial["format"], &trial["accepted"], &trial["mappable"]),
+        (&json!("station-folder"), &json!(2), &json!(false))
+    );
+    assert!(trial["rejected"].as_u64().unwrap() >= 2, "a bad value and a file that is none: {trial}");
+    let warnings = trial["warnings"].to_string();
+    assert!(warnings.contains("NOBODY_X1") && warnings.contains('4'), "{warnings}");
+    assert_eq!(trial["features"][0]["id"], STATION);
+    let columns = trial["columns"].to_string();
+    assert!(columns.contains("41.5") && columns.contains("25/03/2026"), "{columns}");
+    assert!(world.history(AIR, STATION).is_empty() && world.rejected().is_empty(), "a trial writes nothing");
+}

@@ -143,6 +143,20 @@ fn opaque() -> f64 {
     1.0
 }
 
+/// How a layer takes the stations of a SensorThings service that name neither layer nor parameter. The Things become the
+/// layer's features, by their `@iot.id`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StationMapping {
+    /// An OData `$filter` over the Things; absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub things: Option<String>,
+    /// Parameter of the layer → name of the service's observed property, over what is known by its name. An empty name
+    /// leaves the parameter empty.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
+}
+
 /// One layer as the province profile declares it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -170,6 +184,10 @@ pub struct LayerSpec {
     /// What stands where in the source's answers; sources of the protocol `rest`.
     #[serde(default)]
     pub rest: Option<RestMapping>,
+    /// Which stations the layer takes, and what they measure; sources of the protocol `sensorthings` whose stations do not
+    /// name their layer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sensorthings: Option<StationMapping>,
     /// The source's property that tells when a row last changed, where the source can be asked for its newest.
     #[serde(default)]
     pub changed_field: Option<String>,

@@ -73,6 +73,7 @@ impl Protocol {
 
 /// How a source is shown who asks. The secret itself never stands in a profile: `secret` is the name it is kept under.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Credentials {
     /// A user and a password (RFC 7617; a database role).
@@ -86,12 +87,33 @@ pub enum Credentials {
         token_url: String,
         client_id: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "ts", ts(optional))]
         scope: Option<String>,
         secret: String,
     },
 }
 
+/// Which of the [`Credentials`] they are, as the word in profiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "kebab-case")]
+pub enum CredentialsKind {
+    Basic,
+    ApiKey,
+    Bearer,
+    ClientCredentials,
+}
+
 impl Credentials {
+    pub fn kind(&self) -> CredentialsKind {
+        match self {
+            Self::Basic { .. } => CredentialsKind::Basic,
+            Self::ApiKey { .. } => CredentialsKind::ApiKey,
+            Self::Bearer { .. } => CredentialsKind::Bearer,
+            Self::ClientCredentials { .. } => CredentialsKind::ClientCredentials,
+        }
+    }
+
     /// The name that the secret is kept under.
     pub fn secret(&self) -> &str {
         match self {
@@ -305,6 +327,10 @@ impl Profile {
                     field: format!("layers.{}.rest", layer.id),
                     problem: "its source speaks `rest`: write under [layers.rest] what stands where".into(),
                 });
+            }
+            let mapped = layer.sensorthings.iter().flat_map(|mapping| mapping.parameters.keys());
+            if let Some(code) = mapped.into_iter().find(|code| layer.parameter(code).is_none()) {
+                return Err(unknown("sensorthings.parameters", code));
             }
             if layer.still.as_deref().is_some_and(crate::holds_login) {
                 return Err(ProfileError::Invalid {

@@ -17,10 +17,15 @@ pub struct Options {
     pub scenario: Scenario,
     /// What the practice clock shows at the start; now when not given. Scenarios are told from this moment on.
     pub start: Option<Timestamp>,
+    /// The OGC API and SensorThings let in only who shows what the gateway wants to see.
+    pub locked: bool,
+    /// Things, datastreams and observed properties of SensorThings say nothing of layer, feature and parameter: a service
+    /// that knows nothing of the conventions.
+    pub unlabelled: bool,
 }
 
 impl Default for Options {
-    /// A free port on this machine, seed 80, real time, calm, now.
+    /// A free port on this machine, seed 80, real time, calm, now, open to all.
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -28,6 +33,8 @@ impl Default for Options {
             speed: 1.0,
             scenario: Scenario::Calm,
             start: None,
+            locked: false,
+            unlabelled: false,
         }
     }
 }

@@ -142,6 +142,10 @@ fn base_url(address: SocketAddr) -> String {
 }
 
 fn router(app: Arc<App>) -> Router {
+    let mut services = ogc::router().merge(sensorthings::router());
+    if app.options.locked {
+        services = services.layer(middleware::from_fn_with_state(app.clone(), gateway::guard));
+    }
     Router::new()
         .route("/", get(about))
         .route("/practice", get(about))
@@ -150,8 +154,7 @@ fn router(app: Arc<App>) -> Router {
         .route("/cameras/{feature}/still.jpg", get(cameras::still))
         .route("/cameras/{feature}/stream.mjpeg", get(cameras::stream))
         .merge(gateway::router(&app))
-        .merge(ogc::router())
-        .merge(sensorthings::router())
+        .merge(services)
         .fallback(|| async {
             Trouble::missing("nothing here; begin at /practice, /ogc, /sensorthings/v1.1 or /gateway")
         })

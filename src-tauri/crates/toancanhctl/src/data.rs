@@ -2,13 +2,14 @@
 
 use crate::output::{Output, table};
 use clap::Args;
-use desk::api::{Failure, LayerInfo};
+use desk::api::{Failure, FileArgs, FileMode, LayerInfo, RowEdit, Target};
 use desk::{
     BBox, Desk, ExportOptions, ImportMode, ImportOptions, Kind, LayerId, MAX_TILE_ZOOM, OBSERVATIONS,
     QueryArgs as Question, TextEncoding, TileAnswer, Timestamp, call,
 };
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,12 +55,25 @@ pub struct ImportArgs {
     /// Features with the same KEY are replaced, others added.
     #[arg(long, value_name = "KEY")]
     upsert: Option<String>,
+    /// Put a cell of a rejected row right before it is read; the file itself is not changed.
+    #[arg(long = "edit", value_name = "ROW:COLUMN=VALUE", value_parser = edit)]
+    edits: Vec<(u64, String, String)>,
+    /// Let north and east of a row change places.
+    #[arg(long = "swap", value_name = "ROW")]
+    swaps: Vec<u64>,
+    /// Write nothing: say what would be taken in, and show the rejected rows whole.
+    #[arg(long = "try", conflicts_with_all = ["encoding", "as_of", "on_error"])]
+    trial: bool,
     /// The day or moment the content describes [default: when the file was last changed].
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = moment)]
     as_of: Option<Timestamp>,
 }
 
 impl ImportArgs {
+    pub fn is_trial(&self) -> bool {
+        self.trial
+    }
+
     /// The layers that the import has to look into; absent: all, among them the stations.
     pub fn needed(&self) -> Option<Vec<LayerId>> {
         if self.layer.as_str() == OBSERVATIONS {
@@ -124,9 +138,17 @@ fn moment(text: &str) -> Result<Timestamp, String> {
     text.parse().or_else(|_| day.parse()).map_err(|_| format!("{text:?} is no date, for example 2026-11-01"))
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+pub fn pair(text: &str) -> Result<(String, String), String> {
     let (field, column) = text.split_once('=').ok_or("write FIELD=COLUMN")?;
     Ok((field.to_owned(), column.to_owned()))
+}
+
+/// `5:beds=14`: row, column, what it is to say.
+fn edit(text: &str) -> Result<(u64, String, String), String> {
+    let wrong = || format!("{text:?} is not ROW:COLUMN=VALUE, for example 5:beds=14");
+    let (row, cell) = text.split_once(':').ok_or_else(wrong)?;
+    let (column, value) = cell.split_once('=').ok_or_else(wrong)?;
+    Ok((row.trim().parse().map_err(|_| wrong())?, column.to_owned(), value.to_owned()))
 }
 
 fn numbers<const N: usize>(text: &str, form: &str) -> Result<[f64; N], String> {
@@ -220,10 +242,38 @@ pub fn layers(desk: &Desk, out: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A look at what an import would bring.
+pub async fn try_import(desk: &Arc<Desk>, args: &ImportArgs, out: &Output) -> Result<(), Failure> {
+    let mut edits: BTreeMap<u64, RowEdit> = BTreeMap::new();
+    let of = |row: u64| RowEdit { row, ..RowEdit::default() };
+    for (row, column, value) in &args.edits {
+        edits.entry(*row).or_insert_with(|| of(*row)).cells.insert(column.clone(), value.clone());
+    }
+    for row in &args.swaps {
+        edits.entry(*row).or_insert_with(|| of(*row)).swap = true;
+    }
+    let wanted = FileArgs {
+        path: args.file.to_string_lossy().into_owned(),
+        target: Target::Layer { layer: args.layer.clone() },
+        crs: args.crs,
+        table: args.table.clone(),
+        mode: match (&args.upsert, args.append) {
+            (Some(_), _) => FileMode::Upsert,
+            (None, true) => FileMode::Append,
+            (None, false) => FileMode::Replace,
+        },
+        map: args.map.iter().cloned().collect(),
+        edits: edits.into_values().collect(),
+    };
+    let trial = desk.try_file(wanted).await?;
+    out.result(&json!(trial), || crate::source::trial_lines(&trial));
+    Ok(())
+}
+
 pub fn import(desk: &Desk, args: &ImportArgs, out: &Output) -> Result<(), Failure> {
     let layer = &args.layer;
     stop_on_interrupt();
-    let options = ImportOptions {
+    let mut options = ImportOptions {
         crs: args.crs,
         map: args.map.clone(),
         table: args.table.clone(),
@@ -237,6 +287,12 @@ pub fn import(desk: &Desk, args: &ImportArgs, out: &Output) -> Result<(), Failur
         },
         as_of: args.as_of,
     };
+    for (row, column, value) in &args.edits {
+        options.edits.entry(*row).or_default().cells.insert(column.clone(), value.clone());
+    }
+    for row in &args.swaps {
+        options.edits.entry(*row).or_default().swap = true;
+    }
     let bar = out.bar(0, "{wide_bar} {bytes}/{total_bytes} {eta}");
     let summary = desk.import(&args.file, layer, &options, &mut |done, total| {
         bar.set_length(total);

@@ -8,6 +8,7 @@ mod practice;
 mod schema;
 mod secret;
 mod serve;
+mod source;
 mod watching;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -96,6 +97,9 @@ enum Command {
     },
     /// Health of each source, its log, and what it had to leave out; pause and resume.
     Sources(watching::SourcesArgs),
+    /// Add a source by its address, try it before, test it, remove it.
+    #[command(subcommand)]
+    Source(source::SourceCommand),
     /// Fetch now, or keep fetching.
     Sync {
         sources: Vec<String>,
@@ -176,6 +180,7 @@ async fn run(cli: &Cli, out: &Output) -> Result<(), Failure> {
             }
         }
         Command::Layers => data::layers(&*open()?, out),
+        Command::Import(args) if args.is_trial() => data::try_import(&open_only(Some(Vec::new()))?, args, out).await,
         Command::Import(args) => data::import(&*open_only(args.needed())?, args, out),
         Command::Restore { layer } => data::restore(&*open_only(Some(Vec::new()))?, layer, out),
         Command::Export(args) => data::export(&*open_one(&args.layer)?, args, out),
@@ -187,6 +192,10 @@ async fn run(cli: &Cli, out: &Output) -> Result<(), Failure> {
             watching::about(&open_only(Some(Vec::new()))?, args, out).await
         }
         Command::Sources(_) => watching::sources(&open()?, out).await,
+        Command::Source(command) => {
+            let pictures = command.needs_no_content().then(Vec::new);
+            source::run(&open_only(pictures)?, command, out).await
+        }
         Command::Sync { sources, watch: false, accept_shrunk } => {
             let options = SyncOptions { accept_shrunk: *accept_shrunk };
             watching::sync(&open()?, sources, &options, out).await

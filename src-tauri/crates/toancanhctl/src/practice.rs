@@ -20,6 +20,12 @@ pub struct PracticeArgs {
     /// Simulated seconds a second.
     #[arg(long, default_value_t = 1.0)]
     speed: f64,
+    /// OGC API and SensorThings want to see the gateway's credentials too.
+    #[arg(long)]
+    locked: bool,
+    /// SensorThings without the properties that name layer, feature and parameter.
+    #[arg(long)]
+    unlabelled: bool,
 }
 
 pub async fn run(options: &Options, args: &PracticeArgs, out: &Output) -> Result<(), Failure> {
@@ -32,6 +38,8 @@ pub async fn run(options: &Options, args: &PracticeArgs, out: &Output) -> Result
             speed: args.speed,
             scenario: args.scenario,
             start: None,
+            locked: args.locked,
+            unlabelled: args.unlabelled,
         },
     )
     .await

@@ -6,6 +6,10 @@ import type { Target } from "./Target";
  */
 export type NewLayer = { collection?: string, target: Target, 
 /**
+ * Of SensorThings whose stations do not name their layer: an OData `$filter` over the Things; absent: all.
+ */
+things?: string, 
+/**
  * The source's property that holds the key; absent: the feature's own id.
  */
 id_field?: string, 

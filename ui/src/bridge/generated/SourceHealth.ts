@@ -5,6 +5,7 @@ import type { LayerId } from "./LayerId";
 import type { LinkState } from "./LinkState";
 import type { Protocol } from "./Protocol";
 import type { RunOutcome } from "./RunOutcome";
+import type { SourceLogin } from "./SourceLogin";
 import type { Title } from "./Title";
 
 export type SourceHealth = { id: string, title: Title, protocol: Protocol, url: string, practice: boolean, link: LinkState, freshness: Freshness, answered_at: string | null, 
@@ -15,7 +16,11 @@ lost_at: string | null, next_try_at: string | null, last_error: string | null,
 /**
  * Added at this desk, and removable again; the others stand in the profile.
  */
-added: boolean, layers: Array<LayerId>, 
+added: boolean, 
+/**
+ * How it is shown who asks; absent: it answers everybody.
+ */
+login: SourceLogin | null, layers: Array<LayerId>, 
 /**
  * A person took it off the schedule; it can still be asked by hand.
  */

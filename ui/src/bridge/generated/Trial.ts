@@ -40,7 +40,11 @@ outside: number, geometry: GeometryKind,
 /**
  * Tables of a file that holds several.
  */
-tables: Array<string>, columns: Array<TrialColumn>, 
+tables: Array<string>, 
+/**
+ * Columns can be matched with fields by hand; values of stations that name their layer land where they say.
+ */
+mappable: boolean, columns: Array<TrialColumn>, 
 /**
  * The fields of the layer that takes it in, by the data standard or the layer itself.
  */

@@ -19,4 +19,8 @@ field: string | null,
 /**
  * The field was suggested, not asked for.
  */
-suggested: boolean, };
+suggested: boolean, 
+/**
+ * An observed property of stations: it fills a parameter, or is left out.
+ */
+measured: boolean, };

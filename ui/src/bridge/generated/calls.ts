@@ -8,7 +8,10 @@ import type { DeleteViewArgs } from './DeleteViewArgs';
 import type { FeatureDetail } from './FeatureDetail';
 import type { FeatureRef } from './FeatureRef';
 import type { FileArgs } from './FileArgs';
+import type { ForgetSecretArgs } from './ForgetSecretArgs';
 import type { ImportSummary } from './ImportSummary';
+import type { KeepSecretArgs } from './KeepSecretArgs';
+import type { KeptSecret } from './KeptSecret';
 import type { LayerInfo } from './LayerInfo';
 import type { MovedArgs } from './MovedArgs';
 import type { NearArgs } from './NearArgs';
@@ -79,5 +82,7 @@ export interface Acts {
   import_file: { args: FileArgs; result: ImportSummary };
   cancel_job: { args: CancelJobArgs; result: null };
   ready: { args: ReadyArgs; result: null };
+  keep_secret: { args: KeepSecretArgs; result: KeptSecret };
+  forget_secret: { args: ForgetSecretArgs; result: null };
   pause_source: { args: PauseArgs; result: null };
 }

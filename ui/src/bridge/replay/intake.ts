@@ -1,6 +1,6 @@
 /**
  * Made-up answers for what comes from outside: `http…/ogc…` is a service of six collections, any other address a single
- * file; a host `khong-*` does not answer. A file is the list of clinics of the design, six rows of which are bad; a name
+ * file; a host `khong-*` does not answer, `kin-*` only who logs in. A file is the list of clinics of the design, six rows of which are bad; a name
  * with `khong_he` does not say its system of coordinates, one with `LongAn` was written in the other meridian.
  */
 import { CallFailed } from '../client'
@@ -12,7 +12,7 @@ import type { ReplayFeature } from './feature'
 
 type Handlers = {
   [K in
-    | 'test_source' | 'recognise' | 'try_source' | 'add_source' | 'remove_source' | 'try_file' | 'import_file'
+    | 'test_source' | 'recognise' | 'keep_secret' | 'forget_secret' | 'try_source' | 'add_source' | 'remove_source' | 'try_file' | 'import_file'
   ]: (args: Acts[K]['args']) => Acts[K]['result']
 }
 
@@ -84,7 +84,12 @@ export class ReplayIntake {
     private readonly sync: () => void,
   ) {
     this.acts = {
-      recognise: ({ url }) => this.#recognise(url),
+      recognise: ({ url, credentials }) => {
+        if (url.includes('//kin-') && !credentials) fail('status', `Máy chủ ${url} trả lời lỗi. (401)`, { status: '401' })
+        return this.#recognise(url)
+      },
+      keep_secret: ({ name, in_file }) => ({ name: name ?? 'may_chu', place: in_file ? 'file' : 'keyring' }),
+      forget_secret: () => null,
       try_source: ({ layer }) => this.#trySource(layer),
       add_source: ({ source, layers }) => {
         const id = `nguon-${this.added.length + 1}`
@@ -151,7 +156,7 @@ export class ReplayIntake {
     const columns = names.map((name): TrialColumn => {
       const sample = all[0]?.properties[name]
       const field = known?.fields.some((field) => field.name === name) ? name : null
-      return this.#mapped({ name, sample: sample == null ? null : String(sample), filled: all.length, field, suggested: true }, layer.map)
+      return this.#mapped({ name, sample: sample == null ? null : String(sample), filled: all.length, field, suggested: true, measured: false }, layer.map)
     })
     return {
       ...EMPTY, format: 'ogc-api-features', rows: all.length, accepted: all.length, columns, fields: this.#fields(id, columns, all.length),
@@ -171,7 +176,7 @@ export class ReplayIntake {
     }
     const bad = BAD.filter((row) => !mended(row))
     const columns = CLINIC_COLUMNS.map(([name, sample, filled, field]) =>
-      this.#mapped({ name, sample, filled, field, suggested: field !== null }, map),
+      this.#mapped({ name, sample, filled, field, suggested: field !== null, measured: false }, map),
     )
     const id = target.to === 'layer' ? target.layer : 'clinics'
     const inside = (this.features.get('clinics') ?? []).slice(0, 213).map((feature) => onMap(feature))
@@ -209,13 +214,14 @@ export class ReplayIntake {
 
 const EMPTY: Trial = {
   format: '', rows: 0, partial: false, accepted: 0, repaired: 0, rejected: 0, rejections: [], warnings: [], crs: 4326,
-  likely_crs: null, outside: 0, geometry: 'point', tables: [], columns: [], fields: [], features: [],
+  likely_crs: null, outside: 0, geometry: 'point', tables: [], mappable: true, columns: [], fields: [], features: [],
 }
 
 const onMap = ({ id, name, point }: ReplayFeature): TrialFeature => ({ id, name, point, lines: [], outside: false })
 
-const healthOf = (id: string, { title, protocol, url, practice }: NewSource, layers: string[]): SourceHealth => ({
+const healthOf = (id: string, { title, protocol, url, practice, credentials }: NewSource, layers: string[]): SourceHealth => ({
   id, title: { vi: title, en: title }, protocol, url, practice, link: 'up', freshness: 'fresh',
   answered_at: new Date().toISOString(), lost_at: null, next_try_at: null, last_error: null, added: true, layers,
   paused: false, breaker: 'closed', resting_until: null, next_run_at: null, runs: [],
+  login: credentials ? { kind: credentials.kind, secret: credentials.secret } : null,
 })

@@ -237,6 +237,7 @@ class Replay implements Core {
       breaker: resting && id === 'features' ? 'open' : 'closed',
       resting_until: resting && id === 'features' ? new Date(this.#since + 900_000).toISOString() : null,
       next_run_at: this.#paused.has(id) || id === 'stations' ? null : new Date(this.#since + 300_000).toISOString(),
+      login: null,
       runs: this.#runs(id).map((run) => run.outcome).reverse(),
     }) as const
     return {

@@ -17,7 +17,7 @@ function source(id: string, change: Partial<SourceHealth> = {}): SourceHealth {
     id, title: { vi: id, en: id }, protocol: 'ogc-api-features', url: `https://example.vn/${id}`, practice: false, link: 'up',
     freshness: 'fresh', answered_at: '2026-11-23T07:00:00Z', lost_at: null, next_try_at: null, last_error: null, added: false,
     layers: [],
-    paused: false, breaker: 'closed', resting_until: null, next_run_at: null, runs: [],
+    paused: false, breaker: 'closed', resting_until: null, next_run_at: null, runs: [], login: null,
     ...change,
   }
 }

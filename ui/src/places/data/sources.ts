@@ -124,6 +124,16 @@ export function syncBar(role: Role, jobs: readonly Job[]): string | null {
 export const removeBar = (role: Role): string | null =>
   role === 'administrator' ? null : t('data.remove_needs_role', { role: t('role.administrator') })
 
+/** Why a source's secret cannot be changed by this person; `null` when it can. */
+export const secretBar = (role: Role): string | null =>
+  role === 'administrator' ? null : t('login.needs_role', { role: t('role.administrator') })
+
+/** The secret that this source alone names: it can go with it. */
+export const ownSecret = (source: SourceHealth, sources: readonly SourceHealth[]): string | null => {
+  const secret = source.login?.secret ?? null
+  return sources.some(({ id, login }) => id !== source.id && login?.secret === secret) ? null : secret
+}
+
 /** Why a source cannot be paused or resumed by this person; `null` when it can. */
 export const pauseBar = (role: Role): string | null =>
   role === 'administrator' ? null : t('data.pause_needs_role', { role: t('role.administrator') })

@@ -1,7 +1,8 @@
 //! What comes from outside before it is taken in: a system recognised by its address, a trial of what it or a file would
 //! bring, and the order to take it in.
 
-use model::{FieldType, GeometryKind, LayerId, LayerKind, Protocol, Rejection, Span, Title};
+use crate::secrets::SecretPlace;
+use model::{Credentials, FieldType, GeometryKind, LayerId, LayerKind, Protocol, Rejection, Span, Title};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -47,6 +48,18 @@ pub struct NewSource {
     pub every: Span,
     #[serde(default)]
     pub practice: bool,
+    /// For a system that does not answer everybody; the secret itself is with the keeper.
+    #[serde(default)]
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub credentials: Option<Credentials>,
+}
+
+/// Where a secret that a person typed is kept. The secret itself does not come back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct KeptSecret {
+    pub name: String,
+    pub place: SecretPlace,
 }
 
 /// Where a collection goes.
@@ -57,6 +70,10 @@ pub struct NewLayer {
     #[cfg_attr(feature = "ts", ts(optional))]
     pub collection: Option<String>,
     pub target: Target,
+    /// Of SensorThings whose stations do not name their layer: an OData `$filter` over the Things; absent: all.
+    #[serde(default)]
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub things: Option<String>,
     /// The source's property that holds the key; absent: the feature's own id.
     #[cfg_attr(feature = "ts", ts(optional))]
     pub id_field: Option<String>,
@@ -158,6 +175,8 @@ pub struct Trial {
     pub geometry: GeometryKind,
     /// Tables of a file that holds several.
     pub tables: Vec<String>,
+    /// Columns can be matched with fields by hand; values of stations that name their layer land where they say.
+    pub mappable: bool,
     pub columns: Vec<TrialColumn>,
     /// The fields of the layer that takes it in, by the data standard or the layer itself.
     pub fields: Vec<TargetField>,
@@ -192,6 +211,8 @@ pub struct TrialColumn {
     pub field: Option<String>,
     /// The field was suggested, not asked for.
     pub suggested: bool,
+    /// An observed property of stations: it fills a parameter, or is left out.
+    pub measured: bool,
 }
 
 /// A field that a column may fill.

@@ -2,7 +2,7 @@
 
 use super::login::Held;
 use super::shapes::RunTrigger;
-use super::stations::{apply, catch_up, layers_of, write, write_waiting};
+use super::stations::{apply, catch_up, layers_of, mapped, write, write_waiting};
 use crate::Desk;
 use crate::api::Event;
 use model::{Observation, SourceSpec};
@@ -73,7 +73,10 @@ async fn streams(desk: &Arc<Desk>, source: &SourceSpec) -> Result<Streams, Fetch
     let Some(root) = desk.links().url(&source.id) else { return Ok(all) };
     let client = desk.client_for(source, &root).await?;
     for layer in layers_of(desk, source) {
-        all.extend(sensorthings::streams(&client, &root, &layer.spec.id).await?);
+        all.extend(match mapped(&layer.spec) {
+            Some(mapped) => sensorthings::streams_of(&client, &root, mapped).await?,
+            None => sensorthings::streams(&client, &root, &layer.spec.id).await?,
+        });
     }
     Ok(all)
 }

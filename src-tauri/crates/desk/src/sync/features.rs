@@ -213,8 +213,12 @@ async fn fetch_layer(
     let wanted = Wanted {
         root: asked.root,
         layer: spec.id.as_str(),
-        collection: spec.collection.as_deref(),
-        id_field: spec.id_field.as_deref(),
+        // Of SensorThings the Things that a filter leaves are the collection, by their own ids.
+        collection: match &spec.sensorthings {
+            Some(mapping) => mapping.things.as_deref(),
+            None => spec.collection.as_deref(),
+        },
+        id_field: spec.id_field.as_deref().filter(|_| spec.sensorthings.is_none()),
         mapping: spec.rest.as_ref(),
         changed_field: spec.changed_field.as_deref(),
         login: credentials.as_ref().map(Held::login),

@@ -1,6 +1,6 @@
 //! The hours nobody listened: before the program started, while the line was lost, and those a chart asks for.
 
-use super::stations::{layers_of, take};
+use super::stations::{layers_of, series_of, take};
 use crate::Desk;
 use crate::api::JobState;
 use crate::layers::Layer;
@@ -101,7 +101,11 @@ async fn fill(desk: &Arc<Desk>, source: &SourceSpec, owed: &mut Owed) {
             owed.clear();
             return job.finish(JobState::Cancelled);
         }
-        let series = sensorthings::Series::Feature { layer: station.0.clone(), feature: station.1.clone() };
+        let Some(layer) = desk.layers().get(&station.0) else {
+            owed.remove(&station);
+            continue;
+        };
+        let series = series_of(&layer, &station.1);
         match sensorthings::history(&client, &root, &series, from, to).await {
             Ok(readings) => {
                 take(desk, readings.observations).await;
@@ -165,7 +169,7 @@ impl Desk {
         if !self.writing().lock().asked().may(asked.clone(), self.now()) {
             return;
         }
-        let series = sensorthings::Series::Feature { layer: layer.spec.id.clone(), feature: id.to_owned() };
+        let series = series_of(layer, id);
         let Ok(client) = self.client_for(source, &root).await else { return };
         match sensorthings::history(&client, &root, &series, from, to).await {
             Ok(readings) => {

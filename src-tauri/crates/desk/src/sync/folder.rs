@@ -128,6 +128,7 @@ impl Desk {
                     continue;
                 }
                 let outcome = self.read_station_file(&file.path, &registry);
+                self.mark_ahead(&outcome, now);
                 // What changed while it was being read is read again.
                 if file.again().ok() != Some((file.size_bytes, file.modified_at)) {
                     continue;

@@ -1,6 +1,6 @@
 //! Whether the sources answer. Sources on one server share their fate: an answer from one proves the line to all.
 
-use crate::api::{BreakerState, SourceHealth, SourcesInfo};
+use crate::api::{BreakerState, SourceHealth, SourceLogin, SourcesInfo};
 use model::{Freshness, LinkState, Profile, SourceSpec, Timestamp};
 use parking_lot::Mutex;
 use sources::Url;
@@ -236,6 +236,11 @@ impl Links {
             next_try_at: link.next_try_at,
             last_error: link.last_error.clone(),
             added: profile.is_added(&link.spec.id),
+            login: link
+                .spec
+                .credentials
+                .as_ref()
+                .map(|credentials| SourceLogin { kind: credentials.kind(), secret: credentials.secret().to_owned() }),
             paused: false,
             breaker: BreakerState::Closed,
             resting_until: None,

@@ -38,7 +38,15 @@ impl Desk {
     /// # Errors
     /// [`FetchError::NoSecret`].
     pub(crate) async fn held(&self, source: &SourceSpec) -> Result<Option<Held>, FetchError> {
-        let Some(mut credentials) = source.credentials.clone() else { return Ok(None) };
+        self.held_for(source.credentials.as_ref()).await
+    }
+
+    /// As [`Desk::held`], for credentials that no source has yet.
+    ///
+    /// # Errors
+    /// [`FetchError::NoSecret`].
+    pub(crate) async fn held_for(&self, credentials: Option<&Credentials>) -> Result<Option<Held>, FetchError> {
+        let Some(mut credentials) = credentials.cloned() else { return Ok(None) };
         if let Credentials::ClientCredentials { token_url, .. } = &mut credentials
             && let Some(url) = self.links().resolve(token_url)
         {

@@ -3,13 +3,13 @@
 
 use super::filling::Asked;
 use super::login::Held;
-use super::runs::Recording;
+use super::runs::{Asking, Recording};
 use super::shapes::{LayerRun, RunOutcome, RunTrigger};
-use super::{Wakers, broker, seed_of};
+use super::{Wakers, broker, features, seed_of};
 use crate::Desk;
 use crate::api::{Event, Failure};
 use crate::layers::Layer;
-use model::{LayerId, Observation, SourceSpec, Timestamp};
+use model::{LayerId, LayerSpec, Observation, SourceSpec, Timestamp};
 use parking_lot::Mutex;
 use sources::{Backoff, FetchError, ServerEvent, Url, sensorthings};
 use std::collections::HashMap;
@@ -23,6 +23,8 @@ const WRITE_EVERY: Duration = Duration::from_secs(1);
 /// that a start without network knows when they were last seen.
 const HISTORY_INTERVAL_SECS: u64 = 60;
 const SPARSE_EVERY_SECS: i64 = 600;
+/// How often it is looked whether there are other stations.
+const STATIONS_EVERY_SECS: i64 = 3_600;
 /// After so many failures in a row it is no hiccup: then the source's own period is soon enough for its stream.
 const HICCUPS: u32 = 4;
 
@@ -83,6 +85,26 @@ pub(super) async fn once(desk: &Arc<Desk>, source: &SourceSpec) -> Result<u64, F
     Ok(taken)
 }
 
+/// What a station measured is asked for by.
+pub(super) fn series_of(layer: &Layer, station: &str) -> sensorthings::Series {
+    let spec = &layer.spec;
+    match &spec.sensorthings {
+        Some(mapping) => sensorthings::Series::Thing {
+            layer: spec.id.clone(),
+            thing: station.to_owned(),
+            mapping: mapping.clone(),
+            parameters: spec.parameters.clone(),
+        },
+        None => sensorthings::Series::Feature { layer: spec.id.clone(), feature: station.to_owned() },
+    }
+}
+
+/// How a layer takes stations that do not name it.
+pub(super) fn mapped(spec: &LayerSpec) -> Option<sensorthings::Mapped<'_>> {
+    let mapping = spec.sensorthings.as_ref()?;
+    Some(sensorthings::Mapped { layer: &spec.id, mapping, parameters: &spec.parameters })
+}
+
 pub(super) fn layers_of(desk: &Desk, source: &SourceSpec) -> Vec<Arc<Layer>> {
     desk.layers().all().iter().filter(|layer| layer.spec.live_source.as_ref() == Some(&source.id)).cloned().collect()
 }
@@ -90,6 +112,7 @@ pub(super) fn layers_of(desk: &Desk, source: &SourceSpec) -> Vec<Arc<Layer>> {
 /// The newest value of every parameter of every station; the number taken in.
 pub(super) async fn catch_up(desk: &Arc<Desk>, source: &SourceSpec, trigger: RunTrigger) -> Result<u64, FetchError> {
     let Some(root) = desk.links().url(&source.id) else { return Ok(0) };
+    look_for_stations(desk, source, trigger).await;
     let mut recording = Recording::begin(desk, source, trigger);
     let outcome = catch_up_layers(desk, source, &root, &mut recording).await;
     if outcome.is_ok() {
@@ -97,6 +120,23 @@ pub(super) async fn catch_up(desk: &Arc<Desk>, source: &SourceSpec, trigger: Run
     }
     recording.finish().await;
     outcome
+}
+
+/// The stations themselves, where the source brings them too: they come before their values, and change seldom. What
+/// goes wrong is noted with the link; the values are asked for all the same.
+async fn look_for_stations(desk: &Arc<Desk>, source: &SourceSpec, trigger: RunTrigger) {
+    let now = desk.now();
+    let due =
+        desk.profile().layers.iter().filter(|spec| spec.feature_source.as_ref() == Some(&source.id)).any(|spec| {
+            let held = desk.layers().get(&spec.id);
+            let stored = held.as_ref().and_then(|layer| layer.stored.as_ref());
+            let fetched = stored.map(|stored| &stored.provenance).filter(|from| from.source == source.id);
+            trigger == RunTrigger::Person
+                || fetched.is_none_or(|from| now.as_second() - from.fetched_at.as_second() >= STATIONS_EVERY_SECS)
+        });
+    if due {
+        let _ = features::once(desk, source, Asking::by(trigger)).await;
+    }
 }
 
 async fn catch_up_layers(
@@ -114,7 +154,11 @@ async fn catch_up_layers(
     let mut count = 0;
     let mut first: Option<FetchError> = None;
     for layer in layers_of(desk, source) {
-        match sensorthings::latest(&client, root, Some(&layer.spec.id)).await {
+        let latest = match mapped(&layer.spec) {
+            Some(mapped) => sensorthings::latest_of(&client, root, mapped).await,
+            None => sensorthings::latest(&client, root, Some(&layer.spec.id)).await,
+        };
+        match latest {
             Ok(readings) => {
                 desk.links().answered(&source.id, desk.now());
                 let (accepted, rejected) = (readings.observations.len() as u64, readings.report.rejected.len() as u64);

@@ -107,7 +107,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
 }
 
 /// Lets in who shows a token, the key, or the client's own words.
-async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     if let Err(trouble) = app.gateway.let_in(request.headers()) {
         let mut response = trouble.into_response();
         let challenge = axum::http::HeaderValue::from_static("Bearer realm=\"practice\", error=\"invalid_token\"");

@@ -170,6 +170,11 @@ pub(super) fn describe(app: &App, key: Key, root: &str, now_ms: i64) -> Option<V
         Key::Entity(set, id) => own(app, set, id, now_ms)?,
         Key::Observation(stream, index) => observation(&app.network, stream, index)?,
     };
+    if app.options.unlabelled
+        && let Some(labels) = whole.get_mut("properties").and_then(Value::as_object_mut)
+    {
+        labels.retain(|name, _| name == "practice");
+    }
     let set = key.set();
     let itself = format!("{root}/{}({})", set.name(), whole["@iot.id"]);
     for name in set.relations() {

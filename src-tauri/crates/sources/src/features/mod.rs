@@ -13,6 +13,7 @@ mod pages;
 mod postgis;
 mod recognise;
 mod rest;
+mod things;
 mod transfer;
 mod wfs;
 
@@ -34,7 +35,7 @@ pub struct Wanted<'a> {
     pub root: &'a Url,
     /// The layer's id: the collection's name, unless that is given.
     pub layer: &'a str,
-    /// What the source calls the layer.
+    /// What the source calls the layer; of SensorThings a `$filter` over its Things.
     pub collection: Option<&'a str>,
     /// The property that holds the key; without it the feature's own id, then `id`, `code`, `fid`.
     pub id_field: Option<&'a str>,
@@ -162,7 +163,9 @@ pub fn service(protocol: Protocol) -> Option<&'static dyn FeatureService> {
         Protocol::Rest => Some(&rest::Rest),
         Protocol::PostGis => Some(&postgis::PostGis),
         Protocol::Mqtt => Some(&mqtt::Mqtt),
-        Protocol::SensorThings | Protocol::StationFolder => None,
+        // Stations; their values come by `sensorthings`.
+        Protocol::SensorThings => Some(&things::Things),
+        Protocol::StationFolder => None,
     }
 }
 

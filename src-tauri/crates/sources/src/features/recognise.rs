@@ -289,21 +289,26 @@ async fn by_xml(client: &Client, url: &Url, text: &[u8], said: String) -> Result
     Ok(Look::Other(said))
 }
 
-/// The live layers that stations of a SensorThings service say they belong to.
+/// The live layers that stations of a SensorThings service say they belong to, and those stations that say nothing.
 async fn things(client: &Client, root: Url) -> Result<Option<Recognised>, FetchError> {
-    let readings = sensorthings::latest(client, &root, None).await?;
+    let found = sensorthings::survey(client, &root, None).await?;
     let mut layers: BTreeMap<&str, HashSet<&str>> = BTreeMap::new();
-    for observation in &readings.observations {
-        layers.entry(observation.layer.as_str()).or_default().insert(&observation.feature);
+    for stream in &found.streams {
+        if let Some(layer) = &stream.layer {
+            layers.entry(layer).or_default().insert(stream.feature.as_ref().unwrap_or(&stream.thing));
+        }
     }
     let offer = |(layer, stations): (&&str, &HashSet<&str>)| Offer {
         collection: Some((*layer).to_owned()),
         title: (*layer).to_owned(),
         features: Some(stations.len() as u64),
     };
-    let offers: Vec<Offer> = layers.iter().map(offer).collect();
+    let mut offers: Vec<Offer> = layers.iter().map(offer).collect();
+    if found.unlabelled > 0 {
+        offers.push(Offer { collection: None, title: "Things".into(), features: Some(found.things) });
+    }
     if offers.is_empty() {
-        return Err(malformed(&root, "its stations do not say which layer they belong to"));
+        return Err(malformed(&root, "it has no Things with datastreams"));
     }
     Ok(Some(Recognised { offers, ..plain(Protocol::SensorThings, root) }))
 }

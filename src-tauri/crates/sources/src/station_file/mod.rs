@@ -5,8 +5,8 @@
 //! (00 measuring, 01 calibrating, 02 faulty). The name is `TenTinh_TenCoSo_TenTram_yyyyMMddHHmmss.txt`. The annex itself
 //! was not read; what is taken in is what known receivers and stations do.
 
-mod symbols;
-mod units;
+pub(crate) mod symbols;
+pub(crate) mod units;
 
 use crate::ReadError;
 use crate::file::rejection;

@@ -2,7 +2,7 @@
 
 /// One measured quantity by all its names.
 #[derive(Debug)]
-pub(super) struct Symbol {
+pub(crate) struct Symbol {
     /// The word the profile and the history use.
     pub code: &'static str,
     /// As [`key`] gives them.
@@ -75,7 +75,7 @@ const SYMBOLS: &[Symbol] = &[
 ];
 
 /// The key that names are compared by: letters and digits only, no marks, no case: `PM2,5` = `PM2.5` = `pm25`.
-pub(super) fn key(name: &str) -> String {
+pub(crate) fn key(name: &str) -> String {
     let plain: String = name
         .chars()
         .map(|c| match c {
@@ -86,7 +86,7 @@ pub(super) fn key(name: &str) -> String {
     model::fold(&plain).replace(' ', "")
 }
 
-pub(super) fn find(key: &str) -> Option<&'static Symbol> {
+pub(crate) fn find(key: &str) -> Option<&'static Symbol> {
     SYMBOLS.iter().find(|symbol| symbol.names.contains(&key) || self::key(symbol.code) == key)
 }
 

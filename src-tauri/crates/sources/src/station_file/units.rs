@@ -78,7 +78,7 @@ const UNITS: &[(&[&str], Unit)] = {
 
 /// Why a value cannot be given in another unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoWay {
+pub(crate) enum NoWay {
     /// The unit is not known here.
     Unknown,
     /// The units measure different things.
@@ -112,7 +112,7 @@ fn find(text: &str) -> Option<Unit> {
 }
 
 /// A value given in `from`, in `to`: rounded once, where it has to be.
-pub(super) fn convert(value: f64, from: &str, to: &str) -> Result<f64, NoWay> {
+pub(crate) fn convert(value: f64, from: &str, to: &str) -> Result<f64, NoWay> {
     if from == to {
         return Ok(value);
     }

@@ -55,6 +55,59 @@ describe('adding a source', () => {
     expect(intake.failure).toBeNull()
   })
 
+  test('a system that wants a login is shown one, and the secret goes to the keeper alone', async () => {
+    const refused = { code: 'status', message: '401', where: { status: '401' } }
+    const right = { kind: 'basic' as const, user: 'mai', secret: 'example_vn' }
+    const { desk, asked } = await deskWith({
+      recognise: ({ credentials }) => (credentials ? Promise.resolve(FOUND) : Promise.reject(new CallFailed(refused))),
+      keep_secret: () => Promise.resolve({ name: 'example_vn', place: 'keyring' }),
+      forget_secret: () => Promise.resolve(null),
+      try_source: () => Promise.resolve(trial()),
+      add_source: () => Promise.resolve({ id: 'example-vn', layers: ['schools'] }),
+    })
+    const intakes = intakesOf(desk)
+    const intake = intakes.open('source') as SourceIntake
+    intake.write('https://example.vn/ogc/collections/schools')
+    await intake.next()
+    expect([intake.step, intake.login.open, intake.canGoOn]).toEqual([0, true, false])
+    intake.login.user = ' mai '
+    intake.login.secret = 'bí mật'
+    expect(intake.canGoOn).toBe(true)
+    await intake.next()
+    expect([intake.step, intake.login.secret]).toEqual([1, ''])
+    expect(asked.slice(1)).toEqual([
+      ['keep_secret', { about: 'https://example.vn/ogc/collections/schools', value: 'bí mật', in_file: false }],
+      ['recognise', { url: 'https://example.vn/ogc/collections/schools', credentials: right }],
+    ])
+    await intake.next()
+    await vi.waitFor(() => expect(intake.attempt?.ready).toBe(true))
+    expect(asked.at(-1)).toMatchObject(['try_source', { source: { credentials: right } }])
+    // Another system is not shown it.
+    intake.go(0)
+    intake.write('https://elsewhere.vn/ogc')
+    await intake.next()
+    expect(asked.at(-1)).toEqual(['forget_secret', { name: 'example_vn' }])
+    expect([intake.step, intake.canGoOn]).toEqual([0, false])
+    intake.login.secret = 'khác'
+    await intake.next()
+    intakes.discard()
+    expect(asked.at(-1)).toEqual(['forget_secret', { name: 'example_vn' }])
+  })
+
+  test('a keyring that cannot be opened is said at the field, and nothing is asked', async () => {
+    const { desk, asked } = await deskWith({
+      keep_secret: () => Promise.reject(new CallFailed({ code: 'no_keyring', message: 'Kho khóa', where: {} })),
+    })
+    const intake = new SourceIntake(desk)
+    intake.write('postgres://reader@db.example/land')
+    intake.login.show(intake.url)
+    expect(intake.login.user).toBe('reader')
+    intake.login.secret = 'x'
+    await intake.next()
+    expect([intake.login.failure?.code, intake.recognising, intake.login.secret]).toEqual(['no_keyring', false, 'x'])
+    expect(asked.map(([call]) => call)).toEqual(['keep_secret'])
+  })
+
   test('every ticked layer is looked at, and none twice for one target', async () => {
     const { desk, asked } = await deskWith({ recognise: () => Promise.resolve(FOUND), try_source: () => Promise.resolve(trial()) })
     const intake = new SourceIntake(desk)

@@ -4,7 +4,7 @@ import { start } from '../../../state/fixture'
 import { Desk } from '../../../state/desk.svelte'
 
 export const column = (name: string, field: string | null, change: Partial<TrialColumn> = {}): TrialColumn => ({
-  name, sample: 'a', filled: 4, field, suggested: field !== null, ...change,
+  name, sample: 'a', filled: 4, field, suggested: field !== null, measured: false, ...change,
 })
 
 export const rejection = (row: number, field: string, change: Partial<TrialRejection> = {}): TrialRejection => ({
@@ -16,7 +16,7 @@ export function trial(change: Partial<Trial> = {}): Trial {
   const title = (text: string) => ({ vi: text, en: text })
   return {
     format: 'xlsx', rows: 4, partial: false, accepted: 4, repaired: 0, rejected: 0, rejections: [], warnings: [], crs: 9209,
-    likely_crs: null, outside: 0, geometry: 'point', tables: [], features: [],
+    likely_crs: null, outside: 0, geometry: 'point', tables: [], mappable: true, features: [],
     columns: [column('Tên', 'name'), column('X', 'lat'), column('Y', 'lon'), column('Giường', 'beds'), column('Ghi chú', null)],
     fields: [
       { name: 'name', title: title('Tên'), type: 'text', unit: null, required: true, filled: 4, findings: [] },

@@ -50,6 +50,7 @@ export class Intakes {
 
   /** Out of sight for good. */
   discard(): void {
+    if (this.shown?.kind === 'source') this.shown.giveUp()
     if (this.shown) this.#drafts[this.shown.kind] = null
     this.hide()
   }

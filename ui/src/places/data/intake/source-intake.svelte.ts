@@ -1,8 +1,9 @@
 /** Adding a source: an address, what is behind it, where it goes, a trial, and the order to take it in. */
-import { type AddedSource, type Failure, failureOf, type NewLayer, type NewSource, type Offer, type Recognised } from '../../../bridge'
+import { type AddedSource, type Credentials, type Failure, failureOf, type NewLayer, type NewSource, type Offer, type Recognised } from '../../../bridge'
 import type { Desk } from '../../../state/desk.svelte'
 import { Attempt, stopAsking } from './attempt.svelte'
 import { Latest } from './latest'
+import { Login, wantsLogin } from './login.svelte'
 import { firstGroup, NEW_LAYER, type TargetChoice, targetOf } from './target'
 
 export const SOURCE_STEPS = ['address', 'layers', 'mapping', 'preview', 'confirm'] as const
@@ -12,6 +13,8 @@ export type Period = (typeof PERIODS)[number]
 /** A collection that a service offers, and what is to become of it. */
 export class Pick {
   ticked = $state(false)
+  /** An OData filter over Things that do not name their layer. */
+  things = $state('')
   target: TargetChoice = $state() as TargetChoice
   readonly attempt: Attempt
   /** What the last trial was asked for. */
@@ -22,7 +25,8 @@ export class Pick {
     intake: SourceIntake,
     group: string,
   ) {
-    this.target = { layer: offer.layer ?? NEW_LAYER, title: offer.title, kind: 'other', group }
+    const kind = intake.recognised?.protocol === 'sensorthings' ? 'air_station' : 'other'
+    this.target = { layer: offer.layer ?? NEW_LAYER, title: offer.title, kind, group }
     this.attempt = new Attempt(intake.desk, () =>
       intake.desk.core.act('try_source', { source: intake.source(), layer: this.order() }),
     )
@@ -32,7 +36,8 @@ export class Pick {
     const target = targetOf(this.target)
     if (!target) throw new Error('a layer without a target is not asked for')
     const { collection } = this.offer
-    return { ...(collection === null ? {} : { collection }), target, map: { ...this.attempt.mapping } }
+    const things = this.things.trim()
+    return { ...(collection === null ? {} : { collection }), ...(things === '' ? {} : { things }), target, map: { ...this.attempt.mapping } }
   }
 }
 
@@ -56,18 +61,22 @@ export class SourceIntake {
   at = $state(0)
   sending = $state(false)
   added = $state.raw<AddedSource | null>(null)
+  readonly login: Login
   readonly #address: Latest<Recognised>
-  #recognisedUrl = ''
+  /** What the present answer, or the one awaited, was asked with. */
+  #asked: { url: string; credentials?: Credentials } | null = null
 
   constructor(readonly desk: Desk) {
+    this.login = new Login(desk)
     this.#address = new Latest(
-      () => desk.core.act('recognise', { url: this.#recognisedUrl }),
+      () => desk.core.act('recognise', this.#asked ?? { url: '' }),
       (answer) => {
         this.recognising = false
         if ('value' in answer) this.#take(answer.value)
         else {
           this.failure = failureOf(answer.reason)
-          this.#recognisedUrl = ''
+          this.#asked = null
+          if (wantsLogin(this.failure)) this.login.show(this.url)
         }
       },
     )
@@ -87,7 +96,8 @@ export class SourceIntake {
 
   source(): NewSource {
     const { protocol, url, practice } = this.recognised ?? { protocol: 'file', url: this.url, practice: false }
-    return { protocol, url, title: this.title.trim(), every: this.every, practice }
+    const { credentials } = this.login
+    return { protocol, url, title: this.title.trim(), every: this.every, practice, ...(credentials ? { credentials } : {}) }
   }
 
   /** The address was written anew: what was found at the old one does not count. */
@@ -100,10 +110,24 @@ export class SourceIntake {
   async recognise(): Promise<void> {
     const url = this.url.trim()
     if (url === '' || this.recognising) return
-    if (url === this.#recognisedUrl && this.recognised) return this.#go(1)
-    this.#recognisedUrl = url
+    const { login } = this
+    login.meant(url)
+    if (login.open && !login.whole) return
+    const typed = login.open && login.secret !== ''
     this.failure = null
     this.recognising = true
+    if (login.open && !(await login.keep(url))) {
+      this.recognising = false
+      return
+    }
+    const { credentials } = login
+    const asked = { url, ...(credentials ? { credentials } : {}) }
+    // A secret that was just typed is another question, under the same name.
+    if (!typed && this.recognised && JSON.stringify(asked) === JSON.stringify(this.#asked)) {
+      this.recognising = false
+      return this.#go(1)
+    }
+    this.#asked = asked
     await this.#address.now()
   }
 
@@ -143,7 +167,8 @@ export class SourceIntake {
     this.at = at
     const pick = this.current
     if (!pick) return
-    const asked = JSON.stringify([this.source().url, pick.order().target])
+    const { target, things } = pick.order()
+    const asked = JSON.stringify([this.source().url, target, things])
     if (asked === pick.tried && pick.attempt.failure === null) return
     if (asked !== pick.tried) pick.attempt.reset()
     pick.tried = asked
@@ -151,12 +176,18 @@ export class SourceIntake {
   }
 
   get canGoOn(): boolean {
-    if (this.step === 0) return this.url.trim() !== '' && !this.recognising
+    if (this.step === 0) return this.url.trim() !== '' && !this.recognising && (!this.login.open || this.login.whole)
     if (this.step === 1) return this.problem === null
     if (this.step === 4) return !this.sending && this.added === null
     // No warning in force is what a feed of warnings says most of the time.
     const calm = this.recognised?.protocol === 'cap' && this.attempt?.trial?.rows === 0 && !this.attempt.busy
-    return (this.attempt?.ready || this.attempt?.untried || calm) ?? false
+    return (this.attempt?.ready || this.attempt?.untried || calm || this.#stationsYetUnknown) ?? false
+  }
+
+  /** Stations that name their layer may come with a later import: the source is added all the same. */
+  get #stationsYetUnknown(): boolean {
+    const { trial, busy, stale, failure } = this.attempt ?? {}
+    return trial?.mappable === false && !busy && !stale && failure === null
   }
 
   async next(): Promise<void> {
@@ -201,6 +232,7 @@ export class SourceIntake {
     try {
       const layers = this.ticked.map((pick) => pick.order())
       this.added = await this.desk.core.act('add_source', { source: this.source(), layers })
+      this.login.handedOver()
     } catch (reason) {
       this.failure = failureOf(reason)
     } finally {
@@ -214,9 +246,14 @@ export class SourceIntake {
       stopAsking(this.desk)
       this.#address.drop()
       this.recognising = false
-      this.#recognisedUrl = ''
+      this.#asked = null
     }
     for (const { attempt } of this.picks) attempt.stop()
+  }
+
+  /** Given up: nothing of it stays behind. */
+  giveUp(): void {
+    this.login.forget()
   }
 
   /** Goes on where it was stopped. */

@@ -1,12 +1,18 @@
 //! OGC SensorThings API 1.1 (OGC 18-088): what the stations say now, and what they said.
 
+mod mapped;
+
+pub use mapped::{Mapped, Survey, Surveyed, latest_of, streams_of, suggested, survey, unit_fits};
+
 use crate::file::rejection;
 use crate::net::{Answer, Client, FetchError, follow, host_of, under};
-use model::{LayerId, Observation, ReadReport, Rejection, SensorStatus, Timestamp};
+use crate::station_file::units;
+use model::{LayerId, Observation, Parameter, ReadReport, Rejection, SensorStatus, StationMapping, Timestamp};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
 use url::Url;
 
 /// Observations, and what was not usable among them: rejections count observations in the order of arrival.
@@ -17,12 +23,14 @@ pub struct Readings {
 }
 
 /// Whose past is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Series {
     /// One datastream by the server's id.
     Datastream(u64),
     /// All datastreams of a feature.
     Feature { layer: LayerId, feature: String },
+    /// All datastreams of a Thing, by its id, that a layer takes by a mapping.
+    Thing { layer: LayerId, thing: String, mapping: StationMapping, parameters: Vec<Parameter> },
 }
 
 const ACCEPT: &str = "application/json";
@@ -44,23 +52,48 @@ pub async fn latest(client: &Client, root: &Url, layer: Option<&LayerId>) -> Res
         options.push(("$filter", format!("properties/layer eq {}", literal(layer.as_str()))));
     }
     let mut gathered = Gathered::default();
-    let mut things = Pages::<Thing>::new(with_query(under(root, &["Things"])?, &options));
+    walk(client, with_query(under(root, &["Things"])?, &options), |thing, stream| {
+        gathered.stream(&thing.labels(), stream);
+        ControlFlow::Continue(())
+    })
+    .await?;
+    Ok(gathered.finish())
+}
+
+/// Hands over every datastream of the Things that an address lists, also those on pages of their own, until it is enough.
+async fn walk(
+    client: &Client,
+    first: Url,
+    mut take: impl FnMut(&Thing, Datastream) -> ControlFlow<()>,
+) -> Result<(), FetchError> {
+    let mut things = Pages::<Thing>::new(first);
     while let Some(page) = things.next(client).await? {
         let base = things.url.clone();
-        for thing in page {
-            let about = thing.properties.unwrap_or_default();
-            for stream in thing.datastreams {
-                gathered.stream(&about, stream);
+        for mut thing in page {
+            for stream in std::mem::take(&mut thing.datastreams) {
+                if take(&thing, stream).is_break() {
+                    return Ok(());
+                }
             }
-            if let Some(link) = thing.more {
-                let mut more = Pages::<Datastream>::new(follow(&base, &link)?);
-                while let Some(page) = more.next(client).await? {
-                    page.into_iter().for_each(|stream| gathered.stream(&about, stream));
+            let Some(link) = thing.more.take() else { continue };
+            let mut more = Pages::<Datastream>::new(follow(&base, &link)?);
+            while let Some(page) = more.next(client).await? {
+                for stream in page {
+                    if take(&thing, stream).is_break() {
+                        return Ok(());
+                    }
                 }
             }
         }
     }
-    Ok(gathered.finish())
+    Ok(())
+}
+
+/// The Things with their places, all or those that a `$filter` leaves.
+pub(crate) fn things(root: &Url, filter: Option<&str>) -> Result<Pages<Thing>, FetchError> {
+    let mut options = vec![("$top", TOP.to_owned()), ("$expand", "Locations".to_owned())];
+    options.extend(filter.map(|filter| ("$filter", filter.to_owned())));
+    Ok(Pages::new(with_query(under(root, &["Things"])?, &options)))
 }
 
 /// What was observed from `from` to `to`, both included, oldest first per datastream. Repeats are dropped.
@@ -77,7 +110,7 @@ pub async fn history(
     let streams = match series {
         Series::Datastream(id) => {
             let url = with_query(under(root, &[&format!("Datastreams({id})")])?, &[("$expand", "Thing".to_owned())]);
-            vec![get::<Datastream>(client, &url).await?]
+            vec![get::<Datastream>(client, &url).await?.with_labels()]
         }
         Series::Feature { layer, feature } => {
             let filter = format!(
@@ -86,12 +119,16 @@ pub async fn history(
                 literal(feature)
             );
             let options = [("$top", TOP.to_owned()), ("$filter", filter)];
-            Pages::<Datastream>::new(with_query(under(root, &["Datastreams"])?, &options)).all(client).await?
+            let all =
+                Pages::<Datastream>::new(with_query(under(root, &["Datastreams"])?, &options)).all(client).await?;
+            all.into_iter().map(Datastream::with_labels).collect()
+        }
+        Series::Thing { layer, thing, mapping, parameters } => {
+            mapped::streams_of_thing(client, root, thing, Mapped { layer, mapping, parameters }).await?
         }
     };
     let mut gathered = Gathered::default();
-    for mut stream in streams {
-        let about = stream.thing.take().and_then(|thing| thing.properties).unwrap_or_default();
+    for (labels, stream) in streams {
         let options = [
             ("$top", TOP.to_owned()),
             ("$filter", format!("phenomenonTime ge {from} and phenomenonTime le {to}")),
@@ -100,8 +137,7 @@ pub async fn history(
         let segments = [&*format!("Datastreams({})", stream.id_literal()), "Observations"];
         let mut pages = Pages::<Observed>::new(with_query(under(root, &segments)?, &options));
         while let Some(page) = pages.next(client).await? {
-            stream.observations = page;
-            gathered.stream(&about, stream.clone());
+            gathered.observed(&labels, page);
         }
     }
     Ok(gathered.finish())
@@ -150,24 +186,12 @@ pub async fn streams(client: &Client, root: &Url, layer: &LayerId) -> Result<Str
         ("$filter", format!("properties/layer eq {}", literal(layer.as_str()))),
     ];
     let mut streams = Streams::default();
-    let mut take = |about: &Labels, mut stream: Datastream| {
-        let labels = stream.labels(about);
+    walk(client, with_query(under(root, &["Things"])?, &options), |thing, mut stream| {
+        let labels = stream.labels(&thing.labels());
         streams.0.insert(stream.id_literal(), labels);
-    };
-    let mut things = Pages::<Thing>::new(with_query(under(root, &["Things"])?, &options));
-    while let Some(page) = things.next(client).await? {
-        let base = things.url.clone();
-        for thing in page {
-            let about = thing.properties.unwrap_or_default();
-            thing.datastreams.into_iter().for_each(|stream| take(&about, stream));
-            if let Some(link) = thing.more {
-                let mut more = Pages::<Datastream>::new(follow(&base, &link)?);
-                while let Some(page) = more.next(client).await? {
-                    page.into_iter().for_each(|stream| take(&about, stream));
-                }
-            }
-        }
-    }
+        ControlFlow::Continue(())
+    })
+    .await?;
     Ok(streams)
 }
 
@@ -182,9 +206,13 @@ struct Gathered {
 impl Gathered {
     fn stream(&mut self, thing: &Labels, mut stream: Datastream) {
         let labels = stream.labels(thing);
-        for observed in stream.observations {
+        self.observed(&labels, stream.observations);
+    }
+
+    fn observed(&mut self, labels: &Labels, observations: Vec<Observed>) {
+        for observed in observations {
             self.count += 1;
-            match observed.read(&labels, self.count) {
+            match observed.read(labels, self.count) {
                 Ok(observation) => {
                     let key = (
                         observation.layer.clone(),
@@ -207,25 +235,83 @@ impl Gathered {
     }
 }
 
-#[derive(Clone, Debug, Deserialize)]
-struct Thing {
-    #[serde(default)]
-    properties: Option<Labels>,
-    #[serde(default, rename = "Datastreams")]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Thing {
+    #[serde(rename = "@iot.id")]
+    id: Value,
+    name: Value,
+    description: Value,
+    properties: Value,
+    #[serde(rename = "Locations")]
+    locations: Vec<Location>,
+    #[serde(rename = "Datastreams")]
     datastreams: Vec<Datastream>,
-    #[serde(default, rename = "Datastreams@iot.nextLink")]
+    #[serde(rename = "Datastreams@iot.nextLink")]
     more: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
-struct Datastream {
-    #[serde(default, rename = "@iot.id")]
-    id: Value,
+struct Location {
     #[serde(default)]
+    location: Value,
+}
+
+/// An id as text.
+fn id_of(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// A text that says something.
+fn said(value: &Value) -> Option<String> {
+    value.as_str().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+impl Thing {
+    fn id(&self) -> String {
+        id_of(&self.id)
+    }
+
+    /// What it says of itself by the conventions; properties of another form say nothing.
+    fn labels(&self) -> Labels {
+        Labels::deserialize(&self.properties).unwrap_or_default()
+    }
+
+    /// As a GeoJSON feature: where it is, what it is called, and what its properties say.
+    pub(crate) fn feature_text(&self) -> String {
+        let place = self.locations.first().map(|location| &location.location);
+        // A place may be a geometry or a feature.
+        let place = place.map(|place| place.get("geometry").unwrap_or(place));
+        let mut properties = serde_json::Map::new();
+        for (name, value) in self.properties.as_object().into_iter().flatten() {
+            if !value.is_object() && !value.is_array() {
+                properties.insert(name.clone(), value.clone());
+            }
+        }
+        for (name, value) in [("name", &self.name), ("description", &self.description)] {
+            if let Some(text) = said(value) {
+                properties.insert(name.into(), text.into());
+            }
+        }
+        let id = if self.id.is_null() { Value::Null } else { self.id().into() };
+        serde_json::json!({ "type": "Feature", "id": id, "properties": properties, "geometry": place }).to_string()
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Datastream {
+    #[serde(rename = "@iot.id")]
+    id: Value,
+    name: Value,
+    #[serde(rename = "unitOfMeasurement")]
+    unit_of_measurement: Value,
     properties: Option<Labels>,
-    #[serde(default, rename = "Observations")]
+    #[serde(rename = "ObservedProperty")]
+    observed_property: Value,
+    #[serde(rename = "Observations")]
     observations: Vec<Observed>,
-    #[serde(default, rename = "Thing")]
+    #[serde(rename = "Thing")]
     thing: Option<Box<Thing>>,
 }
 
@@ -238,7 +324,25 @@ impl Datastream {
             layer: pick(own.layer, &thing.layer),
             feature: pick(own.feature, &thing.feature),
             parameter: pick(own.parameter, &thing.parameter),
+            units: None,
         }
+    }
+
+    /// With what it says of itself, and its Thing of it.
+    fn with_labels(mut self) -> (Labels, Self) {
+        let thing = self.thing.take().map(|thing| thing.labels()).unwrap_or_default();
+        (self.labels(&thing), self)
+    }
+
+    /// What is observed, by name (without one, the datastream's own) and by definition.
+    fn observes(&self) -> (String, Option<String>) {
+        let of = |name: &str| self.observed_property.get(name).and_then(said);
+        (of("name").or_else(|| said(&self.name)).unwrap_or_else(|| id_of(&self.id)), of("definition"))
+    }
+
+    fn unit(&self) -> Option<String> {
+        let of = |name: &str| self.unit_of_measurement.get(name).and_then(said);
+        of("symbol").or_else(|| of("name"))
     }
 
     /// The id as it stands in an address: numbers bare, texts quoted.
@@ -258,6 +362,9 @@ struct Labels {
     feature: Option<String>,
     #[serde(default, deserialize_with = "word")]
     parameter: Option<String>,
+    /// The unit that values come in, and the one that they are wanted in.
+    #[serde(skip)]
+    units: Option<(String, String)>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -311,6 +418,18 @@ impl Observed {
                 true => Ok(value),
                 false => Err(rejection(row, "result", &shown, "not_finite", "the result is not a finite number")),
             })?;
+        let value = match &labels.units {
+            None => value,
+            Some((from, to)) => units::convert(value, from, to).map_err(|_| {
+                rejection(
+                    row,
+                    "unit",
+                    from,
+                    "unit_mismatch",
+                    format!("{parameter} is kept in {to}, and {from} is no measure of it"),
+                )
+            })?,
+        };
         let code = self.parameters.as_ref().and_then(|parameters| parameters.status.as_deref()).unwrap_or("00");
         let status = SensorStatus::from_code(code)
             .ok_or_else(|| rejection(row, "status", code, "status_unknown", "the status is none of 00, 01, 02"))?;
@@ -326,9 +445,9 @@ struct Page<T> {
 }
 
 /// A collection, page by page.
-struct Pages<T> {
+pub(crate) struct Pages<T> {
     /// The page that was read last, or is to be read first.
-    url: Url,
+    pub(crate) url: Url,
     next: Option<Url>,
     seen: HashSet<Url>,
     entity: std::marker::PhantomData<fn() -> T>,
@@ -339,7 +458,7 @@ impl<T: DeserializeOwned> Pages<T> {
         Self { url: first.clone(), next: Some(first), seen: HashSet::new(), entity: std::marker::PhantomData }
     }
 
-    async fn next(&mut self, client: &Client) -> Result<Option<Vec<T>>, FetchError> {
+    pub(crate) async fn next(&mut self, client: &Client) -> Result<Option<Vec<T>>, FetchError> {
         let Some(url) = self.next.take() else { return Ok(None) };
         let circle = |what: String| FetchError::Malformed { url: url.to_string(), what };
         if !self.seen.insert(url.clone()) || self.seen.len() > MAX_PAGES {
@@ -405,8 +524,12 @@ mod tests {
     use serde_json::json;
 
     fn read(observed: Value) -> Result<Observation, String> {
-        let labels =
-            Labels { layer: Some("air_stations".into()), feature: Some("a1".into()), parameter: Some("pm25".into()) };
+        let labels = Labels {
+            layer: Some("air_stations".into()),
+            feature: Some("a1".into()),
+            parameter: Some("pm25".into()),
+            units: None,
+        };
         let observed: Observed = serde_json::from_value(observed).unwrap();
         observed.read(&labels, 1).map_err(|rejection| rejection.code)
     }
