@@ -370,7 +370,7 @@ impl Desk {
     pub(crate) fn spec_for(&self, target: &Target, profile: &mut Profile) -> Result<(bool, LayerSpec), Failure> {
         match target {
             Target::Layer { layer } => match profile.layer(layer.as_str()) {
-                Some(spec) => Ok((false, spec.clone())),
+                Some(spec) => self.held_here(spec).map(|()| (false, spec.clone())),
                 None => match self.layers().get(layer) {
                     Some(held) => Ok((false, held.spec.clone())),
                     None => Err(self.failure("no_layer", [("layer", layer.as_str())])),
@@ -442,6 +442,7 @@ fn new_layer(
         map: BTreeMap::new(),
         rest: None,
         changed_field: None,
+        remote: None,
         live_source: None,
         interval: model.and_then(|model| model.interval),
         freshness: Span::seconds(30 * 86_400),

@@ -80,9 +80,22 @@ pub struct LayerInfo {
     pub visible: bool,
     pub opacity: f64,
     pub live: Option<LiveSummary>,
+    /// The layer stays in the data centre: it is drawn from tiles, and its service is asked.
+    pub remote: Option<RemoteInfo>,
     /// The least role that may see it; the layer comes without content when `allowed` is false.
     pub role: Role,
     pub allowed: bool,
+}
+
+/// What is known of the service of a layer that stays in the data centre.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct RemoteInfo {
+    /// When it last said what it can be asked and how much it has.
+    #[cfg_attr(feature = "ts", ts(type = "string | null"))]
+    pub answered_at: Option<Timestamp>,
+    /// It takes filters.
+    pub filters: bool,
 }
 
 /// A live layer's features counted by freshness.

@@ -35,6 +35,7 @@ mod publish;
 mod queries;
 mod query;
 mod rejected;
+mod remote;
 mod search;
 mod secrets;
 mod standard;

@@ -24,6 +24,7 @@ mod layer;
 mod observation;
 mod profile;
 mod properties;
+mod remote;
 mod report;
 mod rest;
 mod role;
@@ -39,6 +40,7 @@ pub use layer::{Classification, Field, FieldType, LayerId, LayerSpec, Parameter,
 pub use observation::{Observation, SensorStatus};
 pub use profile::{Additions, Credentials, CrsChoice, Group, Profile, ProfileError, Protocol, SourceSpec};
 pub use properties::{NamedRows, Names, Properties, Renaming};
+pub use remote::{FilterLanguage, Filtering, RemoteTiles};
 pub use report::{ReadReport, Rejection};
 pub use rest::{AxisOrder, Paging, ReadyMapping, RestMapping};
 pub use role::{Role, Session};

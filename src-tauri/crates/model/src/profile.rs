@@ -300,6 +300,10 @@ impl Profile {
                     problem: "its source speaks `rest`: write under [layers.rest] what stands where".into(),
                 });
             }
+            let source = layer.feature_source.as_ref().and_then(|id| self.source(id));
+            if let Some((field, problem)) = layer.remote.as_ref().and_then(|remote| remote.fault(layer, source)) {
+                return Err(ProfileError::Invalid { field: format!("layers.{}.{field}", layer.id), problem });
+            }
             if layer.still.as_deref().is_some_and(crate::holds_login) {
                 return Err(ProfileError::Invalid {
                     field: format!("layers.{}.still", layer.id),
@@ -434,6 +438,40 @@ mod tests {
         ] {
             let error = with(mapping).unwrap_err().to_string();
             assert!(error.contains(word), "{mapping}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_layer_that_stays_in_the_data_centre_has_a_service_and_nothing_to_be_kept() {
+        let with = |layer: &str, remote: &str, protocol: &str| {
+            let source = format!(
+                "[[sources]]\nid = \"s\"\nprotocol = \"{protocol}\"\ntitle = {{ vi = \"a\", en = \"b\" }}\nurl = \"https://h/\"\nevery = \"1h\""
+            );
+            let file = "file = \"data/communes.geojson\"";
+            Profile::from_toml(&format!("{}\n[layers.remote]\n{remote}\n{source}", SMALL.replace(file, layer)))
+        };
+        let asked = "feature_source = \"s\"";
+        let profile = with(asked, "tiles = \"https://h/parcels\"", "ogc-api-features").unwrap();
+        let layer = &profile.layers[0];
+        let remote = layer.remote.as_ref().unwrap();
+        assert_eq!(remote.name_in_tiles(layer), "communes");
+        let named =
+            with(asked, "tiles = \"https://h/p\"\ntile_layer = \"xa\"\nfilter = \"cql-text\"", "ogc-api-features")
+                .unwrap();
+        let remote = named.layers[0].remote.as_ref().unwrap();
+        assert_eq!(remote.name_in_tiles(&named.layers[0]), "xa");
+        assert_eq!(remote.filter, Some(crate::FilterLanguage::CqlText));
+        for (layer, remote, protocol, word) in [
+            ("", "tiles = \"https://h/p\"", "ogc-api-features", "communes.feature_source"),
+            (asked, "tiles = \"https://h/p\"", "wfs", "\"wfs\""),
+            (asked, "tiles = \"h/p\"", "ogc-api-features", "communes.remote.tiles"),
+            (asked, "tiles = \"https://a:s3cret@h/p\"", "ogc-api-features", "communes.remote.tiles"),
+            (asked, "tiles = \"https://h/p\"\nfilter = \"sql\"", "ogc-api-features", "cql-text"),
+            ("file = \"a\"\nfeature_source = \"s\"", "tiles = \"https://h/p\"", "ogc-api-features", "communes.file"),
+            (&format!("{asked}\nlive_source = \"s\""), "tiles = \"https://h/p\"", "ogc-api-features", "live_source"),
+        ] {
+            let error = with(layer, remote, protocol).unwrap_err().to_string();
+            assert!(error.contains(word) && !error.contains("s3cret"), "{layer} {remote}: {error}");
         }
     }
 

@@ -41,6 +41,7 @@
 //! # Ok::<(), store::StoreError>(())
 //! ```
 
+mod answers;
 mod atomic;
 mod cache;
 mod columns;
@@ -58,6 +59,7 @@ mod srs;
 mod table;
 mod writing;
 
+pub use answers::KeptAnswer;
 pub use atomic::write_atomic;
 pub use cache::Cache;
 pub use error::StoreError;

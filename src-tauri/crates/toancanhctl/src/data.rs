@@ -281,7 +281,7 @@ pub fn export(desk: &Desk, args: &ExportArgs, out: &Output) -> Result<(), Failur
     Ok(())
 }
 
-pub fn query(desk: &Desk, args: &QueryArgs, out: &Output) -> Result<(), Failure> {
+pub async fn query(desk: &Desk, args: &QueryArgs, out: &Output) -> Result<(), Failure> {
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let question = Question {
         layer: args.layer.clone(),
@@ -293,7 +293,11 @@ pub fn query(desk: &Desk, args: &QueryArgs, out: &Output) -> Result<(), Failure>
         filter: args.filter.clone(),
         limit: args.limit.map(count),
     };
-    out.document(&json!(desk.query(&question)?));
+    let answer = desk.ask_layer(&question).await?;
+    if let Some(at) = answer.answered_at.filter(|_| answer.offline) {
+        out.note(&desk.sentence("remote.kept", [("at", at.strftime("%d/%m/%Y %H:%M UTC").to_string().as_str())]));
+    }
+    out.document(&json!(answer));
     Ok(())
 }
 

@@ -175,7 +175,7 @@ async fn run(cli: &Cli, out: &Output) -> Result<(), Failure> {
         Command::Import(args) => data::import(&*open_only(args.needed())?, args, out),
         Command::Restore { layer } => data::restore(&*open_only(Some(Vec::new()))?, layer, out),
         Command::Export(args) => data::export(&*open_one(&args.layer)?, args, out),
-        Command::Query(args) => data::query(&*open_one(&args.layer)?, args, out),
+        Command::Query(args) => data::query(&*open_one(&args.layer)?, args, out).await,
         Command::Search { text, limit } => data::search(&open()?, text, *limit, out).await,
         Command::Tile { layer, tile, output } => data::tile(&*open_one(layer)?, layer, *tile, output, out),
         Command::Tiles { layer, output, zoom } => data::tiles(&*open_one(layer)?, layer, output, *zoom, out),

@@ -14,6 +14,7 @@ mod rest;
 mod transfer;
 mod wfs;
 
+pub use ogc::asking;
 pub use recognise::{Offer, Recognised, recognise, recognise_with};
 
 use crate::net::{Client, FetchError};
