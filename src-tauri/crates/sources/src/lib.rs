@@ -4,6 +4,7 @@
 //! checks positions, axes, coordinate system, keys and text, hands features in WGS84 to the caller and what it refuses
 //! into the report. [`write_file`] goes the other way. Values of stations come in files of their own ([`station_file`]).
 //! Flow of the network: a [`Client`] with timeouts and limits; a [`FeatureService`] for each protocol fetches collections,
+//! [`tiles`] brings maps that others draw,
 //! [`sensorthings`] values, [`events`] and [`mqtt`] what changes, [`still`] pictures. Each call is one attempt: the caller waits by a [`Backoff`].
 //!
 //! It does not know the cache, layers of a profile, what freshness means, or when the next sync is due. It does not
@@ -46,6 +47,7 @@ mod out;
 pub mod sensorthings;
 mod shapefile;
 pub mod station_file;
+pub mod tiles;
 mod xlsx;
 mod xml;
 mod zipped;

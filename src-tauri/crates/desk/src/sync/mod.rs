@@ -15,6 +15,7 @@ mod stations;
 
 pub(crate) use engine::Engine;
 pub(crate) use links::Links;
+pub(crate) use login::Held;
 pub use shapes::{BreakerState, LayerRun, Run, RunOutcome, RunTrigger};
 pub(crate) use stations::Writing;
 
