@@ -12,13 +12,14 @@ mod process;
 mod stand_in;
 
 use centre::{Centre, FIRST, NUMBERS, PASSWORD, SHEETS, STEP, changed, guide};
-use desk::{Desk, Options, QueryArgs, Role};
+use desk::{Desk, LayerId, Options, QueryArgs, Role, TileAnswer};
 use model::{Freshness, Timestamp};
 use practice::Practice;
 use process::{free_port, program};
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use serde_json::{Value, json};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -51,6 +52,10 @@ fn home(centre: &Centre, sensorthings: &str) -> tempfile::TempDir {
     std::fs::write(&secrets, all).unwrap();
     std::fs::set_permissions(&secrets, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     home
+}
+
+fn layer(id: &str) -> LayerId {
+    LayerId::new(id).unwrap()
 }
 
 async fn query(desk: &Desk, question: Value) -> Value {
@@ -112,6 +117,25 @@ async fn comes(what: &str, patience: Duration, mut holds: impl FnMut() -> bool) 
     while !holds() {
         assert!(began.elapsed() < patience, "{what} does not come");
         tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+/// The tile of a place.
+fn tile_at(z: u8, [lon, lat]: [f64; 2]) -> (u8, u32, u32) {
+    let n = f64::from(1_u32 << z);
+    let y = (1.0 - lat.to_radians().tan().asinh() / std::f64::consts::PI) / 2.0;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    (z, ((lon + 180.0) / 360.0 * n) as u32, (y * n) as u32)
+}
+
+async fn tile(desk: &Arc<Desk>, (z, x, y): (u8, u32, u32)) -> Option<Vec<u8>> {
+    match desk.tile_of(&layer("parcels"), z, x, y).await.unwrap() {
+        TileAnswer::Tile(bytes) => Some(bytes.to_vec()),
+        TileAnswer::Empty | TileAnswer::Cancelled => None,
     }
 }
 
@@ -183,6 +207,10 @@ async fn the_guide_s_data_centre_serves_a_desk_and_its_last_word_stays_when_it_i
     assert_eq!(near["numberReturned"], 3);
     let one = query(&desk, json!({"layer": "parcels", "filter": "id = 'P-30-40'"})).await;
     assert_eq!(one["features"][0]["properties"]["number"], 40);
+    let place = tile_at(14, [west, south]);
+    let drawn = tile(&desk, place).await.expect("a tile of the parcels");
+    assert!(["parcels", "parcels:labels", "land_use", "P-25-15"].iter().all(|word| holds(&drawn, word)));
+    assert!(!holds(&drawn, "commune"), "what the layer does not label is not carried");
 
     // The line is cut.
     syncing.stop();
@@ -192,6 +220,7 @@ async fn the_guide_s_data_centre_serves_a_desk_and_its_last_word_stays_when_it_i
         let kept = query(desk, json!({"layer": "parcels", "bbox": bbox, "filter": where_})).await;
         assert_eq!((&kept["features"], &kept["offline"]), (&inside["features"], &json!(true)));
         assert_eq!(kept["timeStamp"], inside["timeStamp"]);
+        assert_eq!(tile(desk, place).await.as_ref(), Some(&drawn), "the last tile stays");
         desk.give_up_links();
         let parcels = info(desk, "parcels");
         assert_eq!((parcels.features, parcels.freshness), ((SHEETS * NUMBERS) as u64, Freshness::Offline));

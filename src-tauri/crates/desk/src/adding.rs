@@ -311,7 +311,7 @@ impl Desk {
         self.change_additions(|additions| additions.layers.retain(|layer| layer.id != *id))
     }
 
-    fn change_additions(&self, change: impl FnOnce(&mut Additions)) -> Result<(), Failure> {
+    pub(crate) fn change_additions(&self, change: impl FnOnce(&mut Additions)) -> Result<(), Failure> {
         let failed = |error| crate::failures::home(self.language(), &error);
         let (profile, ()) = self.home().change_additions(change).map_err(failed)?;
         self.adopt_profile(profile);
@@ -478,7 +478,7 @@ fn alike(layers: &[Arc<Layer>], names: &[&str]) -> Option<LayerId> {
 }
 
 /// Lower-case letters, digits and `_` of a title, for an id.
-fn slug(title: &str, otherwise: &str) -> String {
+pub(crate) fn slug(title: &str, otherwise: &str) -> String {
     let folded = fold(title);
     let mut id = String::new();
     for c in folded.chars().take(ID_CHARS) {
@@ -497,7 +497,7 @@ fn slug(title: &str, otherwise: &str) -> String {
 }
 
 /// The name itself, or with the first number that makes it free.
-fn free(name: &str, taken: impl Fn(&str) -> bool) -> String {
+pub(crate) fn free(name: &str, taken: impl Fn(&str) -> bool) -> String {
     if !taken(name) {
         return name.to_owned();
     }

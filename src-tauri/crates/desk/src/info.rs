@@ -92,7 +92,7 @@ impl Desk {
                 Some(about) => about.abilities.extent,
                 None => stored.filter(|_| allowed).and_then(|stored| stored.bbox),
             },
-            version: layer.version(),
+            version: if layer.is_remote() { self.remote_version(&spec.id) } else { layer.version() },
             tiled: layer.tiled(),
             as_of: live.as_ref().and_then(|live| live.as_of).or(provenance.as_ref().map(|p| p.as_of)),
             freshness,

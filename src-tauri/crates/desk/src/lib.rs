@@ -19,6 +19,7 @@
 mod adding;
 pub mod api;
 mod args;
+mod basemaps;
 mod calls;
 mod check;
 mod delivery;
@@ -31,6 +32,7 @@ mod jobs;
 mod layers;
 mod packing;
 mod people;
+mod preload;
 mod publish;
 mod queries;
 mod query;
@@ -42,13 +44,15 @@ mod standard;
 mod state;
 mod station_files;
 mod sync;
+mod tile_sets;
 mod tiles;
 mod trial;
 #[cfg(feature = "ts")]
 mod typescript;
 mod words;
 
-pub use args::QueryArgs;
+pub use args::{AddBasemapArgs, BasemapArgs, ChooseBasemapArgs, PreloadBasemapArgs, QueryArgs};
+pub use basemaps::tile_protocol;
 #[cfg(feature = "ts")]
 pub use calls::write_typescript;
 pub use calls::{Kind, call, least_role};
@@ -62,6 +66,7 @@ pub use secrets::{SecretInfo, SecretKeeper, SecretPlace};
 pub use state::{Clock, Desk, Options};
 pub use station_files::OBSERVATIONS;
 pub use sync::{SyncOptions, Syncing};
+pub use tile_sets::SetTile;
 pub use tiles::{MAX_TILE_ZOOM, TileAnswer, TileFigures};
 pub use words::failure;
 

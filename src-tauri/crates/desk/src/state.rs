@@ -5,6 +5,7 @@ use crate::home::Home;
 use crate::layers::{Layer, Layers, spec_of_stored};
 use crate::remote::Remotes;
 use crate::sync::{Engine, Links, Writing};
+use crate::tile_sets::TileSets;
 use crate::tiles::TileWorkers;
 use crate::words;
 use arc_swap::ArcSwap;
@@ -81,6 +82,7 @@ pub struct Desk {
     engine: Engine,
     writing: Mutex<Writing>,
     tiles: TileWorkers,
+    tile_sets: TileSets,
     settings: RwLock<Settings>,
     session: RwLock<Session>,
     views: RwLock<Vec<SavedView>>,
@@ -127,7 +129,16 @@ impl Desk {
             notices.push(crate::failures::home(language, &error));
             own
         });
-        for (aside, code) in [(cache_aside, "cache_rebuilt"), (history_aside, "history_rebuilt")] {
+        let settings = home.settings();
+        let (tile_sets, opened) = TileSets::open(&home, settings.tile_cache_bytes());
+        // Maps are shown without it too; what is lost can be fetched again.
+        let tiles_aside = opened.unwrap_or_else(|error| {
+            notices.push(stored(&error));
+            None
+        });
+        let asides =
+            [(cache_aside, "cache_rebuilt"), (history_aside, "history_rebuilt"), (tiles_aside, "tiles_rebuilt")];
+        for (aside, code) in asides {
             if let Some(path) = aside {
                 notices.push(words::failure(language, code, [("path", path.to_string_lossy().as_ref())]));
             }
@@ -144,13 +155,14 @@ impl Desk {
             None => Session { name: String::new(), role: Role::Viewer },
         };
         let desk = Arc::new(Self {
-            settings: RwLock::new(home.settings()),
+            settings: RwLock::new(settings),
             views: RwLock::new(home.views()),
             session: RwLock::new(session),
             links: Links::new(&profile, options.practice_url.as_deref()),
             engine: Engine::default(),
             writing: Mutex::default(),
             tiles: TileWorkers::start(options.tile_threads, TILE_CACHE_BYTES),
+            tile_sets,
             live: Mutex::new(HashMap::new()),
             remotes: Remotes::default(),
             layers: Layers::new(Vec::new()),
@@ -553,6 +565,10 @@ impl Desk {
 
     pub(crate) fn writing(&self) -> &Mutex<Writing> {
         &self.writing
+    }
+
+    pub(crate) fn tile_sets(&self) -> &TileSets {
+        &self.tile_sets
     }
 
     pub(crate) fn tile_workers(&self) -> &TileWorkers {

@@ -15,6 +15,7 @@
 //! assert_eq!(freshness_of(measured, stale_after, LinkState::Up, now), Freshness::Fresh);
 //! ```
 
+mod basemap;
 mod credentials;
 mod feature;
 mod freshness;
@@ -30,7 +31,9 @@ mod rest;
 mod role;
 mod schema;
 mod text;
+mod tiles;
 
+pub use basemap::{BasemapSpec, DRAWN_BASEMAP};
 pub use credentials::{holds_login, is_secret_name};
 pub use feature::{Feature, FeatureId, Provenance, Value};
 pub use freshness::{Freshness, LinkState, Span, SpanError, freshness_of, stale_after, worst};
@@ -49,6 +52,7 @@ pub use schema::{
     Weight, data_standard,
 };
 pub use text::{canonical, fold, nfc};
+pub use tiles::{Credit, TileForm, TileProtocol, VectorLayer};
 
 /// The time type of the whole house: an instant, written as RFC 3339 in UTC.
 pub type Timestamp = jiff::Timestamp;

@@ -1,6 +1,6 @@
 //! The province profile: one TOML file that names layers, sources and coordinate systems. See `maps/schema/profile.md`.
 
-use crate::{LayerId, LayerSpec, Span, Title};
+use crate::{BasemapSpec, LayerId, LayerSpec, Span, Title};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
@@ -146,9 +146,15 @@ pub struct Profile {
     #[serde(default)]
     pub sources: Vec<SourceSpec>,
     pub layers: Vec<LayerSpec>,
+    /// Maps of others that can lie under the layers.
+    #[serde(default)]
+    pub basemaps: Vec<BasemapSpec>,
     /// The sources among them that were added at a desk.
     #[serde(skip)]
     pub added: Vec<String>,
+    /// The base maps among them that were added at a desk.
+    #[serde(skip)]
+    pub added_basemaps: Vec<String>,
 }
 
 /// What a desk adds to its province's profile: systems of its own, the layers they fill, and layers of the profile that
@@ -158,6 +164,8 @@ pub struct Profile {
 pub struct Additions {
     pub sources: Vec<SourceSpec>,
     pub layers: Vec<LayerSpec>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub basemaps: Vec<BasemapSpec>,
 }
 
 impl Additions {
@@ -210,6 +218,8 @@ impl Profile {
         once("layer", additions.layers.iter().map(|layer| layer.id.as_str()))?;
         self.sources.extend(additions.sources.iter().cloned());
         self.added = additions.sources.iter().map(|source| source.id.clone()).collect();
+        self.basemaps.extend(additions.basemaps.iter().cloned());
+        self.added_basemaps = additions.basemaps.iter().map(|basemap| basemap.id.clone()).collect();
         for layer in &additions.layers {
             match self.layers.iter_mut().find(|own| own.id == layer.id) {
                 Some(own) => own.clone_from(layer),
@@ -233,6 +243,10 @@ impl Profile {
         self.sources.iter().find(|source| source.id == id)
     }
 
+    pub fn basemap(&self, id: &str) -> Option<&BasemapSpec> {
+        self.basemaps.iter().find(|basemap| basemap.id == id)
+    }
+
     fn check(&self) -> Result<(), ProfileError> {
         let [w, s, e, n] = self.bbox;
         let on_earth = w.abs() <= 180.0 && e.abs() <= 180.0 && s.abs() <= 90.0 && n.abs() <= 90.0;
@@ -251,6 +265,12 @@ impl Profile {
         once("group", self.groups.iter().map(|group| group.id.as_str()))?;
         once("source", self.sources.iter().map(|source| source.id.as_str()))?;
         once("layer", self.layers.iter().map(|layer| layer.id.as_str()))?;
+        once("base map", self.basemaps.iter().map(|basemap| basemap.id.as_str()))?;
+        for basemap in &self.basemaps {
+            if let Some((field, problem)) = basemap.fault() {
+                return Err(ProfileError::Invalid { field: format!("basemaps.{}.{field}", basemap.id), problem });
+            }
+        }
         for source in &self.sources {
             if let Some((field, problem)) = source.credentials_fault() {
                 return Err(ProfileError::Invalid { field: format!("sources.{}.{field}", source.id), problem });

@@ -5,6 +5,7 @@
 //! into the report. [`write_file`] goes the other way. Values of stations come in files of their own ([`station_file`]).
 //! Flow of the network: a [`Client`] with timeouts and limits; a [`FeatureService`] for each protocol fetches collections,
 //! [`asking`] asks those that stay where they are,
+//! [`tiles`] brings maps that others draw,
 //! [`sensorthings`] values, [`events`] and [`mqtt`] what changes, [`still`] pictures. Each call is one attempt: the caller waits by a [`Backoff`].
 //!
 //! It does not know the cache, layers of a profile, what freshness means, or when the next sync is due. It does not
@@ -47,6 +48,7 @@ mod out;
 pub mod sensorthings;
 mod shapefile;
 pub mod station_file;
+pub mod tiles;
 mod xlsx;
 mod xml;
 mod zipped;

@@ -8,9 +8,10 @@
 mod plan;
 mod questions;
 mod service;
+mod tiles;
 
 use crate::Desk;
-use crate::api::{Failure, RemoteInfo};
+use crate::api::{Failure, RemoteInfo, TileSetState};
 use crate::layers::{Came, Layer};
 use model::{Freshness, LayerId, LayerSpec, LinkState, Provenance, Timestamp};
 use parking_lot::Mutex;
@@ -34,6 +35,14 @@ pub(crate) struct Remotes {
     about: Mutex<HashMap<LayerId, Arc<About>>>,
     /// Layers whose silence was told, until they answer again.
     told: Mutex<HashSet<LayerId>>,
+    /// Layers of whose tiles it was told that they cannot be read.
+    told_tiles: Mutex<HashSet<LayerId>>,
+    /// Layers of which the map lacks tiles, since nobody had them when it asked.
+    holes: Mutex<HashSet<LayerId>>,
+    /// How often such a layer was drawn anew.
+    drawn_anew: Mutex<HashMap<LayerId, u32>>,
+    /// How each layer's tiles fared when windows were told last.
+    fared: Mutex<HashMap<LayerId, TileSetState>>,
 }
 
 /// An answer, and when it was given.
@@ -70,6 +79,7 @@ impl Desk {
         Some(RemoteInfo {
             answered_at: about.as_ref().map(|about| about.answered_at),
             filters: about.as_ref().is_some_and(|about| plan::filtering(spec, &about.abilities).is_some()),
+            tiles: self.remote_tiles_state(spec),
         })
     }
 

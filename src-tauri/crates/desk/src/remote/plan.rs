@@ -158,6 +158,18 @@ impl<'a> Names<'a> {
     }
 }
 
+/// The attribute that a field is taken from; `None` for one that is to stay empty.
+pub(super) fn attribute_of(spec: &LayerSpec, abilities: Option<&Abilities>, field: &str) -> Option<String> {
+    match (spec.map.get(field), abilities) {
+        (Some(attribute), _) => Some(attribute.clone()).filter(|attribute| !attribute.is_empty()),
+        (None, Some(abilities)) => {
+            let suggested = Names::of(spec, abilities).suggested.remove(field);
+            Some(suggested.unwrap_or_else(|| field.to_owned()))
+        }
+        (None, None) => Some(field.to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -59,6 +59,7 @@ impl Desk {
         }
         self.remotes().about.lock().insert(spec.id.clone(), Arc::new(about));
         self.remotes().told.lock().remove(&spec.id);
+        self.mend_holes(&spec.id);
         self.tell_layer(&spec.id);
         Ok(())
     }

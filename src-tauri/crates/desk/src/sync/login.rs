@@ -38,7 +38,15 @@ impl Desk {
     /// # Errors
     /// [`FetchError::NoSecret`].
     pub(crate) async fn held(&self, source: &SourceSpec) -> Result<Option<Held>, FetchError> {
-        let Some(mut credentials) = source.credentials.clone() else { return Ok(None) };
+        self.held_of(source.credentials.as_ref()).await
+    }
+
+    /// The same of credentials by themselves.
+    ///
+    /// # Errors
+    /// As [`Desk::held`].
+    pub(crate) async fn held_of(&self, credentials: Option<&Credentials>) -> Result<Option<Held>, FetchError> {
+        let Some(mut credentials) = credentials.cloned() else { return Ok(None) };
         if let Credentials::ClientCredentials { token_url, .. } = &mut credentials
             && let Some(url) = self.links().resolve(token_url)
         {
