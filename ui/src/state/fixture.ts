@@ -46,7 +46,7 @@ export function start(): Start {
       },
     ],
     sources: { sources: [], link: 'unknown', lost: 0, as_of: null, practice: true },
-    settings: { language: 'vi', theme: 'dark', text_scale: 1, epsg: null, layers: {}, camera: null, favourites: [] },
+    settings: { language: 'vi', theme: 'dark', text_scale: 1, epsg: null, layers: {}, camera: null, favourites: [], basemap: null, tile_cache_mb: 2000 },
     session: { name: '', role: 'guest' },
     views: [],
     jobs: [],
