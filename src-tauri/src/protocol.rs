@@ -94,15 +94,29 @@ fn tile(desk: &Arc<Desk>, layer: &LayerId, z: u8, x: u32, y: u32, owed: Owed) {
         fail(owed, &failure);
         return;
     }
-    let reply = move |answer: TileAnswer| match answer {
+    if desk.is_remote(layer) {
+        let (desk, layer) = (desk.clone(), layer.clone());
+        tauri::async_runtime::spawn(async move {
+            match desk.tile_of(&layer, z, x, y).await {
+                Ok(answer) => give_tile(owed, answer),
+                Err(failure) => fail(owed, &failure),
+            }
+        });
+        return;
+    }
+    let reply = move |answer: TileAnswer| give_tile(owed, answer);
+    // Checked above: what fails now is a layer removed in between, and the answer is given as `reply` is dropped.
+    let _ = desk.tile(layer, z, x, y, reply);
+}
+
+fn give_tile(owed: Owed, answer: TileAnswer) {
+    match answer {
         TileAnswer::Tile(bytes) => owed.give(StatusCode::OK, MVT, bytes.to_vec()),
         // An empty body is a valid tile without layers.
         TileAnswer::Empty => owed.give(StatusCode::OK, MVT, Vec::new()),
         // The map takes 404 as "no tile" without complaint, and asks again when it comes back.
         TileAnswer::Cancelled => owed.give(StatusCode::NOT_FOUND, MVT, Vec::new()),
-    };
-    // Checked above: what fails now is a layer removed in between, and the answer is given as `reply` is dropped.
-    let _ = desk.tile(layer, z, x, y, reply);
+    }
 }
 
 fn in_background(desk: &Arc<Desk>, owed: Owed, work: impl FnOnce(&Desk) -> Result<Vec<u8>, Failure> + Send + 'static) {

@@ -61,7 +61,7 @@ export class ReplayProfile {
       },
       fields: layer.fields.map((field) => ({ label: false, required: false, ...field }) as Field),
       parameters: (layer.parameters ?? []).map((one) => ({ decimals: 0, chart: false, ...one }) as Parameter),
-      note: layer.note ?? null, visible: layer.visible ?? true, opacity: layer.opacity ?? 1, live: null,
+      note: layer.note ?? null, visible: layer.visible ?? true, opacity: layer.opacity ?? 1, live: null, remote: null,
       role: layer.role ?? 'guest', allowed: true,
     }
   }

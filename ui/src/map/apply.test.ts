@@ -30,7 +30,7 @@ class Recorder {
 }
 
 const state = (more: Partial<StyleState> = {}): StyleState => ({
-  layers: PROVINCE, choices: new Map(), palette: palette('dark'), language: 'vi', tilesBase: 'x', selected: null, ...more,
+  layers: PROVINCE, choices: new Map(), palette: palette('dark'), language: 'vi', tilesBase: 'x', selected: null, basemap: null, ...more,
 })
 
 function drawn(): { map: Recorder; first: Composition; go: (more: Partial<StyleState>) => string[] } {

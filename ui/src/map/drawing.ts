@@ -10,6 +10,8 @@ import type { FeatureRef, LayerInfo, MapLanguage } from './types'
  * labels beat place names.
  */
 export enum Slot {
+  /** A base map of others. */
+  Under,
   Land,
   Parks,
   Lots,

@@ -6,6 +6,7 @@
  * This folder alone imports maplibre-gl. It does not know the core, its commands, or anything about panels.
  *
  *   `style`, `layers`, `basemap`, `points`  layer list → style, a pure composition from the design tokens (`tokens`)
+ *   `under`                                 maps of others under the layers
  *   `apply`                                 the difference between two compositions → calls on the map
  *   `data`, `live`                          features and live states → sources, one update a frame
  *   `symbols`, `draw`, `icons`              names of marks → pictures, drawn when first asked for

@@ -12,8 +12,9 @@ import { hit, openCluster, ringed, tiledPoint } from './select'
 import { compose, type Composition, SELECTION } from './style'
 import { provideSymbols } from './symbols'
 import { type Palette, readPalette } from './tokens'
+import { isUnder } from './under'
 import type {
-  BBox, FeatureRef, LayerChoice, LayerInfo, LiveRecord, MapCamera, MapLanguage, MapOptions, MapPadding, MapTheme,
+  BasemapInfo, BBox, FeatureRef, LayerChoice, LayerInfo, LiveRecord, MapCamera, MapLanguage, MapOptions, MapPadding, MapTheme,
 } from './types'
 
 maplibregl.setWorkerUrl(workerUrl)
@@ -38,6 +39,7 @@ export class ProvinceMap {
   private theme: MapTheme
   private language: MapLanguage
   private selected: FeatureRef | null = null
+  private basemap: BasemapInfo | null = null
   private drawn: Composition | null = null
   private composing = 0
   private alive = true
@@ -118,6 +120,20 @@ export class ProvinceMap {
     if (ref?.layer === this.selected?.layer && ref?.id === this.selected?.id) return
     this.selected = ref
     this.soon()
+  }
+
+  /** A map of others to lie under the layers; null for the drawn one. */
+  setBasemap(basemap: BasemapInfo | null): void {
+    // What is kept of it changes often and is not drawn.
+    const look = (one: BasemapInfo | null) => JSON.stringify(one && [one.id, one.url, one.tiles])
+    if (look(basemap) === look(this.basemap)) return
+    this.basemap = basemap
+    this.soon()
+  }
+
+  /** Asks for the base map's tiles again: its source has come back. */
+  refreshBasemap(): void {
+    for (const id of this.drawn?.sources.keys() ?? []) if (isUnder(id)) this.map.refreshTiles(id)
   }
 
   setTheme(theme: MapTheme): void {
@@ -219,9 +235,10 @@ export class ProvinceMap {
       language: this.language,
       tilesBase: this.options.tilesBase,
       selected: this.selected,
+      basemap: this.basemap,
     })
     apply(this.map, this.drawn, next)
-    keepFarTilesOf(this.map, next.sources.keys())
+    keepFarTilesOf(this.map, [...next.sources.keys()].filter((id) => !isUnder(id)))
     const added = [...next.sources.keys()].some((id) => !this.drawn?.sources.has(id))
     this.drawn = next
     this.data.ask()
@@ -283,6 +300,8 @@ export class ProvinceMap {
     })
     map.on('error', (event) => {
       const source: unknown = 'sourceId' in event ? event.sourceId : undefined
+      // The core tells of a base map's source itself.
+      if (typeof source === 'string' && isUnder(source)) return
       this.fail(typeof source === 'string' ? layerOf(source) : null, event.error.message)
     })
     map.on('webglcontextlost', () => {
@@ -294,7 +313,7 @@ export class ProvinceMap {
       // The map restores its style by itself; what the sources held is put back from here.
       map.once('style.load', () => {
         this.ringText = ''
-        if (this.drawn) keepFarTilesOf(map, this.drawn.sources.keys())
+        if (this.drawn) keepFarTilesOf(map, [...this.drawn.sources.keys()].filter((id) => !isUnder(id)))
         this.data.refeed()
       })
     })

@@ -5,7 +5,7 @@ import { palette, PROVINCE } from './testing'
 
 const state = (more: Partial<StyleState> = {}): StyleState => ({
   layers: PROVINCE, choices: new Map(), palette: palette('dark'), language: 'vi', tilesBase: 'tiles://localhost',
-  selected: null, ...more,
+  selected: null, basemap: null, ...more,
 })
 
 const ids = (more?: Partial<StyleState>) => compose(state(more)).layers.map((one) => one.id)

@@ -8,7 +8,8 @@ import { SEMIBOLD } from './fonts'
 import { hasLabelPoints, looks } from './layers'
 import { CLUSTERED } from './points'
 import type { Palette } from './tokens'
-import type { FeatureRef, LayerChoice, LayerInfo, MapLanguage } from './types'
+import type { BasemapInfo, FeatureRef, LayerChoice, LayerInfo, MapLanguage } from './types'
+import { givesWay, isKnown, under, underSource } from './under'
 
 export interface StyleState {
   layers: readonly LayerInfo[]
@@ -17,6 +18,8 @@ export interface StyleState {
   language: MapLanguage
   tilesBase: string
   selected: FeatureRef | null
+  /** A map of others under the layers; null for the drawn one. */
+  basemap: BasemapInfo | null
 }
 
 export interface Composition {
@@ -130,13 +133,17 @@ function drawings(state: StyleState): Drawing[] {
 
 export function compose(state: StyleState): Composition {
   const shown = drawings(state)
-  const drawn = [...shown.flatMap(looks), ...selection(state)]
+  const basemap = isKnown(state.basemap) ? state.basemap : null
+  const below = basemap ? under(basemap, state.palette, state.language) : []
+  const own = shown.flatMap((drawing) => looks(drawing).filter(({ spec }) => !basemap || !givesWay(spec.id, drawing.info.kind)))
+  const drawn = [...below, ...own, ...selection(state)]
   // A stable sort: within a slot, layers keep the core's order.
   drawn.sort((a, b) => a.slot - b.slot)
   const background: LayerSpecification = {
     id: 'background', type: 'background', paint: { 'background-color': state.palette.color['map-out'] },
   }
   const sources = new Map(shown.flatMap(({ info }) => sourcesOf(info, state.tilesBase)))
+  if (basemap) sources.set(...underSource(basemap, state.tilesBase))
   sources.set(SELECTION, { type: 'geojson', data: EMPTY, maxzoom: 18 })
   return { sources, layers: [background, ...drawn.map((one) => one.spec)] }
 }

@@ -13,7 +13,7 @@ export function layer(id: string, kind: LayerKind, geometry: LayerInfo['geometry
   return {
     id, kind, geometry, title, group: 'base', features: 1, bbox: null, version: 1, tiled: false, as_of: null, freshness: 'fresh',
     sample: true, practice: true, source: 'profile', provenance: null, classification: 'public', name_field: 'name',
-    fields: [], parameters: [], note: null, visible: true, opacity: 1, live: null, role: 'guest', allowed: true, ...more,
+    fields: [], parameters: [], note: null, visible: true, opacity: 1, live: null, remote: null, role: 'guest', allowed: true, ...more,
   }
 }
 

@@ -1,12 +1,13 @@
 /** The shapes the map takes in and hands out. The core's own shapes come from the bridge's generated types. */
 import type { LiveRecord } from '../bridge/batch'
+import type { BasemapInfo } from '../bridge/generated/BasemapInfo'
 import type { BBox } from '../bridge/generated/BBox'
 import type { FeatureRef } from '../bridge/generated/FeatureRef'
 import type { Freshness } from '../bridge/generated/Freshness'
 import type { MapCamera } from '../bridge/generated/MapCamera'
 import type { ProfileInfo } from '../bridge/generated/ProfileInfo'
 
-export type { BBox, FeatureRef, Freshness, LiveRecord, MapCamera, ProfileInfo }
+export type { BasemapInfo, BBox, FeatureRef, Freshness, LiveRecord, MapCamera, ProfileInfo }
 export type { LayerChoice } from '../bridge/generated/LayerChoice'
 export type { LayerInfo } from '../bridge/generated/LayerInfo'
 export type { LayerKind } from '../bridge/generated/LayerKind'

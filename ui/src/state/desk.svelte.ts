@@ -14,6 +14,7 @@ import {
   type Start,
 } from '../bridge'
 import { t, tt } from '../shared/i18n.svelte'
+import { Basemaps } from './basemaps.svelte'
 import { LiveTables } from './live'
 import { choiceOf, drawnChoice, type Model, modelOf, reduce } from './model'
 import { Toasts } from './toasts.svelte'
@@ -48,6 +49,7 @@ export class Desk {
   readonly core: Core
   readonly toasts = new Toasts()
   readonly live = new LiveTables()
+  readonly basemaps: Basemaps
   model: Model = $state.raw() as Model
   selection = $state.raw<FeatureRef | null>(null)
   /** The one layer shown alone for the moment. */
@@ -68,6 +70,7 @@ export class Desk {
 
   private constructor(core: Core, start: Start) {
     this.core = core
+    this.basemaps = new Basemaps(core)
     this.toOpen = start.open
     this.#take(start)
   }
@@ -88,6 +91,8 @@ export class Desk {
     const desk = new Desk(core, await core.ask('start', {}))
     opened = desk
     for (const run of early) run(desk)
+    // The map does not wait for it: it stands on the drawn one until then.
+    desk.basemaps.load().catch((reason: unknown) => desk.failed(reason))
     return desk
   }
 
@@ -106,6 +111,7 @@ export class Desk {
       const { state } = event.job
       this.syncEnd = state === 'running' ? null : { state, at: Date.now() }
     }
+    this.basemaps.event(event)
     const roleBefore = this.model.session.role
     const { model, notice } = reduce(this.model, event)
     this.model = model
@@ -226,6 +232,12 @@ export class Desk {
       this.#writing = false
     }
     if (this.#unwritten) await this.#write()
+  }
+
+  /** Puts a map of others under the layers, or the drawn one (null). */
+  async chooseBasemap(basemap: string | null): Promise<void> {
+    const settings = await this.act('choose_basemap', { basemap })
+    if (settings) this.change({ basemap: settings.basemap })
   }
 
   // Views

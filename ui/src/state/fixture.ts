@@ -8,7 +8,7 @@ function info(id: LayerInfo['id'], change: Partial<LayerInfo>): LayerInfo {
     id, kind: 'other', group: 'base', title: both(id), geometry: 'point', features: 2, bbox: null, version: 1, tiled: false,
     as_of: null, freshness: 'fresh', sample: true, practice: true, source: 'profile', provenance: null,
     classification: 'public', name_field: 'name', fields: [], parameters: [], note: null, visible: true, opacity: 1,
-    live: null, role: 'guest', allowed: true, ...change,
+    live: null, remote: null, role: 'guest', allowed: true, ...change,
   }
 }
 
@@ -46,7 +46,7 @@ export function start(): Start {
       },
     ],
     sources: { sources: [], link: 'unknown', lost: 0, as_of: null, practice: true },
-    settings: { language: 'vi', theme: 'dark', text_scale: 1, epsg: null, layers: {}, camera: null, favourites: [] },
+    settings: { language: 'vi', theme: 'dark', text_scale: 1, epsg: null, layers: {}, camera: null, favourites: [], basemap: null, tile_cache_mb: 2000 },
     session: { name: '', role: 'guest' },
     views: [],
     jobs: [],

@@ -39,6 +39,10 @@ export function reduce(model: Model, event: Event): Change {
       return quiet({ session: event.session })
     case 'views':
       return quiet({ views: event.views })
+    case 'tile_set':
+    case 'basemaps':
+      // Kept by themselves (`Basemaps`).
+      return quiet({})
     case 'notice':
       return { model, notice: { message: event.failure.message, serious: event.serious } }
   }

@@ -1,7 +1,9 @@
 //! The shapes that cross the bridge: what the calls take and give. Derived into TypeScript behind the feature `ts`.
 
+mod basemaps;
 mod delivery;
 
+pub use basemaps::*;
 pub use delivery::*;
 
 use live::FeatureState;
@@ -80,9 +82,24 @@ pub struct LayerInfo {
     pub visible: bool,
     pub opacity: f64,
     pub live: Option<LiveSummary>,
+    /// The layer stays in the data centre: it is drawn from tiles, and its service is asked.
+    pub remote: Option<RemoteInfo>,
     /// The least role that may see it; the layer comes without content when `allowed` is false.
     pub role: Role,
     pub allowed: bool,
+}
+
+/// What is known of the service of a layer that stays in the data centre.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct RemoteInfo {
+    /// When it last said what it can be asked and how much it has.
+    #[cfg_attr(feature = "ts", ts(type = "string | null"))]
+    pub answered_at: Option<Timestamp>,
+    /// It takes filters.
+    pub filters: bool,
+    /// How its tiles come; `null` where their address is the practice data centre's, and that is not known.
+    pub tiles: Option<TileSetState>,
 }
 
 /// A live layer's features counted by freshness.
@@ -352,6 +369,10 @@ pub struct Settings {
     pub layers: BTreeMap<String, LayerChoice>,
     pub camera: Option<MapCamera>,
     pub favourites: Vec<FeatureRef>,
+    /// The base map under the layers; absent: the drawn one of the profile.
+    pub basemap: Option<String>,
+    /// What tiles of base maps and remote layers may take on this machine's disk, megabytes.
+    pub tile_cache_mb: u32,
 }
 
 impl Default for Settings {
@@ -364,8 +385,50 @@ impl Default for Settings {
             layers: BTreeMap::new(),
             camera: None,
             favourites: Vec::new(),
+            basemap: None,
+            tile_cache_mb: u32::try_from(store::TILE_BUDGET_BYTES / 1_000_000).unwrap_or(u32::MAX),
         }
     }
+}
+
+impl Settings {
+    pub(crate) fn tile_cache_bytes(&self) -> u64 {
+        u64::from(self.tile_cache_mb) * 1_000_000
+    }
+}
+
+/// Whether a set of tiles of others comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum TileSetStatus {
+    /// Nothing was asked of it yet.
+    #[default]
+    Unknown,
+    Ok,
+    /// Its source does not answer: what is kept is shown.
+    Offline,
+    /// Its source answers, but not with tiles.
+    Error,
+}
+
+/// How the tiles of a base map or of a layer come.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct TileSetState {
+    /// The base map, if it is one.
+    pub basemap: Option<String>,
+    /// The layer, if it is one.
+    pub layer: Option<String>,
+    pub status: TileSetStatus,
+    /// Since when it is offline or in error.
+    #[cfg_attr(feature = "ts", ts(type = "string | null"))]
+    pub since: Option<Timestamp>,
+    /// Why, as a sentence.
+    pub error: Option<String>,
+    /// When the oldest tile was fetched that has been shown in place of a new one since then.
+    #[cfg_attr(feature = "ts", ts(type = "string | null"))]
+    pub oldest_shown: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -457,6 +520,14 @@ pub enum Event {
     },
     Views {
         views: Vec<SavedView>,
+    },
+    /// A base map or a remote layer goes offline, fails, or comes again.
+    TileSet {
+        state: TileSetState,
+    },
+    /// The base maps or what is kept of them changed.
+    Basemaps {
+        basemaps: Vec<BasemapInfo>,
     },
     /// A sentence for the person: code and inputs as in [`Failure`]; `serious` ones stay until closed.
     Notice {

@@ -1,7 +1,7 @@
 //! What the calls take. Unknown fields are refused, so that a typing error in the window is found at once.
 
 use crate::api::{FeatureRef, LayerChoice, MapCamera, NewLayer, NewSource, Settings};
-use model::{BBox, Credentials, LayerId, Role};
+use model::{BBox, Credentials, LayerId, Role, TileProtocol};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use sources::Secret;
@@ -273,4 +273,52 @@ pub struct ForgetSecretArgs {
 #[serde(deny_unknown_fields)]
 pub struct TestSourceArgs {
     pub source: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct ChooseBasemapArgs {
+    /// Absent: the drawn one.
+    pub basemap: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct BasemapArgs {
+    pub basemap: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct AddBasemapArgs {
+    /// An address of a service, a template with `{z}`, `{x}`, `{y}`, or a file's path.
+    pub url: String,
+    /// Absent: recognised.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub protocol: Option<TileProtocol>,
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub title: Option<String>,
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub layer: Option<String>,
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub style: Option<String>,
+    /// In place of what the source says of itself.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub attribution: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct PreloadBasemapArgs {
+    pub basemap: String,
+    /// Absent: the province.
+    pub bbox: Option<BBox>,
+    pub min_zoom: u8,
+    pub max_zoom: u8,
+    /// Only say what it would take.
+    pub count_only: bool,
 }

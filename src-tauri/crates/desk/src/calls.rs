@@ -2,14 +2,15 @@
 
 use crate::Desk;
 use crate::api::{
-    AddedSource, ConnectionTest, Failure, FeatureDetail, FeatureRef, FileArgs, KeptSecret, LayerInfo, NearHit, Place,
-    Recognised, RejectedFile, Run, SavedView, SearchHit, Series, Settings, SourcesInfo, Start, Trial,
+    AddedSource, BasemapInfo, ConnectionTest, Failure, FeatureDetail, FeatureRef, FileArgs, KeptSecret, LayerInfo,
+    NearHit, Place, PreloadPlan, Recognised, RecognisedBasemap, RejectedFile, Run, SavedView, SearchHit, Series,
+    Settings, SourcesInfo, Start, Trial,
 };
 use crate::args::{
-    AddSourceArgs, AtArgs, CancelJobArgs, DeleteViewArgs, ForgetSecretArgs, KeepSecretArgs, MovedArgs, NearArgs,
-    NoArgs, PauseArgs, PlaceArgs, QueryArgs, ReadyArgs, RecogniseArgs, RejectedArgs, RemoveSourceArgs, RunsArgs,
-    SaveViewArgs, SearchArgs, SeriesArgs, SetPinArgs, SetSettingsArgs, SignInArgs, SyncArgs, TestSourceArgs,
-    TrySourceArgs,
+    AddBasemapArgs, AddSourceArgs, AtArgs, BasemapArgs, CancelJobArgs, ChooseBasemapArgs, DeleteViewArgs,
+    ForgetSecretArgs, KeepSecretArgs, MovedArgs, NearArgs, NoArgs, PauseArgs, PlaceArgs, PreloadBasemapArgs, QueryArgs,
+    ReadyArgs, RecogniseArgs, RejectedArgs, RemoveSourceArgs, RunsArgs, SaveViewArgs, SearchArgs, SeriesArgs,
+    SetPinArgs, SetSettingsArgs, SignInArgs, SyncArgs, TestSourceArgs, TrySourceArgs,
 };
 use crate::import::ImportSummary;
 use crate::query::QueryAnswer;
@@ -66,6 +67,7 @@ macro_rules! calls {
             NearHit::export_all(&config)?;
             Run::export_all(&config)?;
             RejectedFile::export_all(&config)?;
+            BasemapInfo::export_all(&config)?;
             crate::typescript::write_calls(dir, &names, &asks, &acts)
         }
     };
@@ -112,6 +114,13 @@ calls! {
     Act keep_secret(KeepSecretArgs) -> KeptSecret, Administrator, keep_secret;
     Act forget_secret(ForgetSecretArgs) -> (), Administrator, forget_secret;
     Act pause_source(PauseArgs) -> (), Administrator, pause_source;
+    Ask basemaps(NoArgs) -> Vec<BasemapInfo>, Guest, list_basemaps;
+    Act choose_basemap(ChooseBasemapArgs) -> Settings, Guest, choose_basemap;
+    Act recognise_basemap(RecogniseArgs) -> RecognisedBasemap, Administrator, recognise_basemap;
+    Act add_basemap(AddBasemapArgs) -> BasemapInfo, Administrator, add_basemap;
+    Act remove_basemap(BasemapArgs) -> (), Administrator, remove_basemap;
+    Act clear_basemap(BasemapArgs) -> (), Administrator, clear_basemap_call;
+    Act preload_basemap(PreloadBasemapArgs) -> PreloadPlan, Viewer, preload_basemap;
 }
 
 /// Runs one call for the person at the desk: checks the role, reads the arguments, answers with JSON.

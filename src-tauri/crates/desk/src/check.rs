@@ -1,7 +1,7 @@
 //! What is wrong with this home, and what to do: the findings of `toancanhctl doctor`.
 
 use crate::Desk;
-use crate::api::Failure;
+use crate::api::{Failure, LayerInfo, RemoteInfo};
 use serde::Serialize;
 
 /// One thing that was looked at.
@@ -30,6 +30,10 @@ impl Desk {
             },
         });
         for layer in self.layer_infos() {
+            if let Some(remote) = &layer.remote {
+                findings.push(self.finding_of_remote(&layer, remote));
+                continue;
+            }
             let problem = if layer.features == 0 {
                 Some(format!("no features: import a file with toancanhctl import FILE --layer {}", layer.id))
             } else if layer.live.is_none() && layer.freshness == model::Freshness::Stale {
@@ -49,5 +53,18 @@ impl Desk {
             detail: self.failure("station_unknown", [("station", station.as_str()), ("file", file.as_str())]).message,
         }));
         Ok(findings)
+    }
+
+    /// Whether its service answers is a finding about the source.
+    fn finding_of_remote(&self, layer: &LayerInfo, remote: &RemoteInfo) -> Finding {
+        let detail = match remote.answered_at {
+            None => "stays in the data centre; its service has not been asked yet".to_owned(),
+            Some(at) => {
+                let filters = if remote.filters { "takes filters" } else { "takes no filters" };
+                let at = at.strftime("%Y-%m-%dT%H:%M:%SZ");
+                format!("stays in the data centre: {} features, its service {filters} (asked {at})", layer.features)
+            }
+        };
+        Finding { subject: format!("layer {}", layer.id), ok: true, detail }
     }
 }

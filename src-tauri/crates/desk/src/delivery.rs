@@ -157,7 +157,7 @@ impl Desk {
 const MOVED_ON: &str = "the layer has moved on";
 
 /// Repaired features; one that cannot be repaired is left out, and the first of two with one id stays.
-fn mended(features: Vec<Feature>, refused: &mut Vec<RejectedRow>) -> Vec<Feature> {
+pub(crate) fn mended(features: Vec<Feature>, refused: &mut Vec<RejectedRow>) -> Vec<Feature> {
     let mut seen: HashSet<FeatureId> = HashSet::new();
     let mut kept = Vec::with_capacity(features.len());
     for (row, mut feature) in (1..).zip(features) {

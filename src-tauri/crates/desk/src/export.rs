@@ -26,6 +26,7 @@ impl Desk {
     /// `no_layer`, `bad_filter`, `bad_crs`, `unknown_ending`, or why the file cannot be written.
     pub fn export(&self, id: &LayerId, file: &Path, options: &ExportOptions) -> Result<u64, Failure> {
         let layer = self.layer(id)?;
+        self.held_here(&layer.spec)?;
         let filter = match &options.filter {
             Some(text) => Some(spatial::Filter::parse(text).map_err(|error| {
                 self.failure("bad_filter", [("filter", text.as_str()), ("detail", error.to_string().as_str())])
@@ -82,6 +83,7 @@ impl Desk {
         progress: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<(u64, u64), Failure> {
         let layer = self.layer(id)?;
+        self.held_here(&layer.spec)?;
         let Some(bbox) = layer.picture.bbox() else {
             return Err(self.failure("empty_layer", [("layer", id.as_str())]));
         };

@@ -1,6 +1,7 @@
 //! The home folder: where the cache, the history, the settings and the profile of this desk live.
 
 use crate::api::{SavedView, Settings};
+use crate::basemaps::RememberedBasemaps;
 use model::{Additions, Profile, ProfileError, Role, Session};
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
@@ -38,6 +39,8 @@ pub struct Home {
     changing_people: Arc<Mutex<()>>,
     /// The same for `sources.toml`.
     changing_additions: Arc<Mutex<()>>,
+    /// The same for `basemaps.json`.
+    changing_basemaps: Arc<Mutex<()>>,
 }
 
 /// The people side of a home: PIN hashes by role (Argon2id) and who sat here last.
@@ -50,7 +53,12 @@ pub struct People {
 
 impl Home {
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), changing_people: Arc::default(), changing_additions: Arc::default() }
+        Self {
+            root: root.to_owned(),
+            changing_people: Arc::default(),
+            changing_additions: Arc::default(),
+            changing_basemaps: Arc::default(),
+        }
     }
 
     /// The platform's data directory for this program.
@@ -68,6 +76,11 @@ impl Home {
 
     pub fn history(&self) -> PathBuf {
         self.root.join("history.sqlite")
+    }
+
+    /// Tiles of maps that others make.
+    pub fn tiles(&self) -> PathBuf {
+        self.root.join("tiles.sqlite")
     }
 
     pub fn profile_dir(&self) -> PathBuf {
@@ -214,6 +227,21 @@ impl Home {
 
     pub(crate) fn additions_file(&self) -> PathBuf {
         self.root.join("sources.toml")
+    }
+
+    /// What the sources of base maps once said of their tiles.
+    pub(crate) fn remembered_basemaps(&self) -> RememberedBasemaps {
+        self.read_json("basemaps.json")
+    }
+
+    /// # Errors
+    /// As [`Home::save_settings`].
+    pub(crate) fn change_basemaps<T>(&self, change: impl FnOnce(&mut RememberedBasemaps) -> T) -> Result<T, HomeError> {
+        let _changing = self.changing_basemaps.lock();
+        let mut remembered = self.remembered_basemaps();
+        let out = change(&mut remembered);
+        self.write_json("basemaps.json", &remembered)?;
+        Ok(out)
     }
 
     /// The stored settings. A file that cannot be read is set aside and the defaults hold, because a typing error in

@@ -85,6 +85,7 @@ impl Desk {
             return self.import_station_files(file, options.abort, progress);
         }
         let spec = self.profile().layer(layer.as_str()).cloned();
+        spec.as_ref().map_or(Ok(()), |spec| self.held_here(spec))?;
         let summary = self.import_as(file, layer, spec.as_ref(), options, progress)?;
         self.reload(layer)?;
         Ok(summary)
@@ -127,6 +128,7 @@ impl Desk {
     /// `no_layer`, or why the profile's file cannot be taken in; the layer is then as before.
     pub fn restore(&self, layer: &LayerId) -> Result<(), Failure> {
         match self.profile().layer(layer.as_str()) {
+            Some(spec) if spec.remote.is_some() => return Err(self.stays_remote(layer)),
             // Declared for an import and nothing else: it goes with what was imported.
             Some(spec) if spec.file.is_none() && spec.feature_source.is_none() && spec.live_source.is_none() => {
                 self.cache().remove(layer).map_err(|error| self.store_failure(&error))?;

@@ -72,18 +72,27 @@ impl Desk {
         let now = self.now();
         let freshness = match &live {
             Some(live) => freshness_of_counts(live),
+            None if layer.is_remote() => self.remote_freshness(spec, now),
             None => layer.freshness(now),
         };
-        let provenance = stored.map(|stored| shown(&stored.provenance));
+        let about = self.about_remote(&spec.id).filter(|_| layer.is_remote());
+        let answered = about.as_ref().map(|about| self.remote_provenance(spec, about.answered_at));
+        let provenance = stored.map(|stored| &stored.provenance).or(answered.as_ref()).map(shown);
         LayerInfo {
             id: spec.id.clone(),
             kind: spec.kind,
             group: spec.group.clone(),
             title: spec.title.clone(),
             geometry: spec.geometry,
-            features: if allowed { stored.map_or(0, |stored| stored.features) } else { 0 },
-            bbox: if allowed { stored.and_then(|stored| stored.bbox) } else { None },
-            version: layer.version(),
+            features: match about.as_ref().filter(|_| allowed) {
+                Some(about) => about.features.unwrap_or(0),
+                None => stored.filter(|_| allowed).map_or(0, |stored| stored.features),
+            },
+            bbox: match about.as_ref().filter(|_| allowed) {
+                Some(about) => about.abilities.extent,
+                None => stored.filter(|_| allowed).and_then(|stored| stored.bbox),
+            },
+            version: if layer.is_remote() { self.remote_version(&spec.id) } else { layer.version() },
             tiled: layer.tiled(),
             as_of: live.as_ref().and_then(|live| live.as_of).or(provenance.as_ref().map(|p| p.as_of)),
             freshness,
@@ -101,6 +110,7 @@ impl Desk {
             visible: spec.visible,
             opacity: spec.opacity,
             live,
+            remote: self.remote_info(spec),
             role: spec.role,
             allowed,
         }

@@ -4,8 +4,8 @@ use crate::search::Names;
 use arc_swap::ArcSwap;
 use geo_types::Coord;
 use model::{
-    Classification, Freshness, GeometryKind, LayerId, LayerKind, LayerSpec, LinkState, Role, Span, Timestamp,
-    freshness_of,
+    Classification, Feature, Freshness, GeometryKind, LayerId, LayerKind, LayerSpec, LinkState, Provenance, Role, Span,
+    Timestamp, freshness_of,
 };
 use parking_lot::Mutex;
 use spatial::LayerPicture;
@@ -18,9 +18,19 @@ pub struct Layer {
     pub spec: LayerSpec,
     pub stored: Option<StoredLayer>,
     pub picture: Arc<LayerPicture>,
+    /// What a service answered about a layer that stays there, and when; the picture holds no more than that.
+    came: Option<Came>,
     names: Arc<OnceLock<Names>>,
     /// Parts of the packed form as it was read; 0 where it was not.
     parts: u32,
+}
+
+/// An answer in place of a layer's content.
+#[derive(Clone)]
+pub struct Came {
+    pub provenance: Provenance,
+    /// The service could not be asked: this is what it said then.
+    pub kept: bool,
 }
 
 /// So many features travel as one GeoJSON: some 3 MB.
@@ -44,14 +54,36 @@ impl Layer {
     pub fn new(spec: LayerSpec, stored: StoredLayer, picture: LayerPicture, parts: usize) -> Self {
         let parts = u32::try_from(parts).unwrap_or(0);
         let picture = if is_tiled(&spec, &stored) { picture.with_labels() } else { picture };
-        Self { spec, stored: Some(stored), picture: Arc::new(picture), names: Arc::default(), parts }
+        Self { spec, stored: Some(stored), picture: Arc::new(picture), came: None, names: Arc::default(), parts }
     }
 
     /// A layer whose content was not read: it is listed, and no question finds anything in it.
     pub fn unread(spec: LayerSpec, stored: Option<StoredLayer>) -> Self {
         let version = stored.as_ref().map_or(0, |stored| stored.version);
         let picture = LayerPicture::build(spec.id.clone(), version, Vec::new(), &spec.name_field, &[]);
-        Self { spec, stored, picture: Arc::new(picture), names: Arc::default(), parts: 0 }
+        Self { spec, stored, picture: Arc::new(picture), came: None, names: Arc::default(), parts: 0 }
+    }
+
+    /// What a service answered, to be asked on as if it were the layer.
+    pub fn answered(spec: LayerSpec, features: Vec<Feature>, came: Came) -> Self {
+        let picture = LayerPicture::build(spec.id.clone(), 0, features, &spec.name_field, &tile_fields(&spec));
+        Self { spec, stored: None, picture: Arc::new(picture), came: Some(came), names: Arc::default(), parts: 0 }
+    }
+
+    /// The layer stays in the data centre: its content is never here.
+    pub fn is_remote(&self) -> bool {
+        self.spec.remote.is_some()
+    }
+
+    /// Where the content is from, be it the cache's or an answer.
+    pub fn provenance(&self) -> Option<&Provenance> {
+        let stored = self.stored.as_ref().map(|stored| &stored.provenance);
+        stored.or(self.came.as_ref().map(|came| &came.provenance))
+    }
+
+    /// The service could not be asked: what is here is what it said before.
+    pub fn is_kept(&self) -> bool {
+        self.came.as_ref().is_some_and(|came| came.kept)
     }
 
     /// The names that search looks through, made when first asked for; none for layers that search leaves out.
@@ -64,13 +96,13 @@ impl Layer {
 
     /// As [`is_tiled`].
     pub fn tiled(&self) -> bool {
-        self.stored.as_ref().is_some_and(|stored| is_tiled(&self.spec, stored))
+        self.is_remote() || self.stored.as_ref().is_some_and(|stored| is_tiled(&self.spec, stored))
     }
 
     /// The same content with a newer record: the cache only noted that it was looked at.
     pub fn with_record(&self, stored: StoredLayer) -> Self {
         let (spec, picture, names) = (self.spec.clone(), self.picture.clone(), self.names.clone());
-        Self { spec, stored: Some(stored), picture, names, parts: self.parts }
+        Self { spec, stored: Some(stored), picture, came: None, names, parts: self.parts }
     }
 
     pub fn version(&self) -> u32 {
@@ -92,8 +124,8 @@ impl Layer {
 
     /// The freshness of the features themselves.
     pub fn freshness(&self, now: Timestamp) -> Freshness {
-        let as_of = self.stored.as_ref().map(|stored| stored.provenance.as_of);
-        freshness_of(as_of, self.spec.freshness, LinkState::Up, now)
+        let link = if self.is_kept() { LinkState::Lost } else { LinkState::Up };
+        freshness_of(self.provenance().map(|from| from.as_of), self.spec.freshness, link, now)
     }
 
     pub fn allowed(&self, role: Role) -> bool {
@@ -133,6 +165,7 @@ pub fn spec_of_stored(stored: &StoredLayer) -> LayerSpec {
         id_field: None,
         map: BTreeMap::new(),
         changed_field: None,
+        remote: None,
         live_source: None,
         interval: None,
         freshness: Span::seconds(365 * 86_400),
@@ -196,9 +229,9 @@ impl Layers {
         self.all.store(Arc::new(all));
     }
 
-    /// The first layer of a kind.
+    /// The first layer of a kind whose content is here.
     pub fn of_kind(&self, kind: LayerKind) -> Option<Arc<Layer>> {
-        self.all.load().iter().find(|layer| layer.spec.kind == kind).cloned()
+        self.all.load().iter().find(|layer| layer.spec.kind == kind && !layer.is_remote()).cloned()
     }
 }
 

@@ -20,6 +20,7 @@ mod adding;
 pub mod api;
 mod areas;
 mod args;
+mod basemaps;
 mod calls;
 mod check;
 mod delivery;
@@ -32,23 +33,30 @@ mod jobs;
 mod layers;
 mod packing;
 mod people;
+mod preload;
 mod publish;
 mod queries;
 mod query;
 mod rejected;
+mod remote;
 mod search;
 mod secrets;
 mod standard;
 mod state;
 mod station_files;
 mod sync;
+mod tile_sets;
 mod tiles;
 mod trial;
 #[cfg(feature = "ts")]
 mod typescript;
 mod words;
 
-pub use args::{AddSourceArgs, QueryArgs, RecogniseArgs, TrySourceArgs};
+pub use args::{
+    AddBasemapArgs, AddSourceArgs, BasemapArgs, ChooseBasemapArgs, PreloadBasemapArgs, QueryArgs, RecogniseArgs,
+    TrySourceArgs,
+};
+pub use basemaps::tile_protocol;
 #[cfg(feature = "ts")]
 pub use calls::write_typescript;
 pub use calls::{Kind, call, least_role};
@@ -62,6 +70,7 @@ pub use secrets::{SecretInfo, SecretKeeper, SecretPlace};
 pub use state::{Clock, Desk, Options};
 pub use station_files::OBSERVATIONS;
 pub use sync::{SyncOptions, Syncing};
+pub use tile_sets::SetTile;
 pub use tiles::{MAX_TILE_ZOOM, TileAnswer, TileFigures};
 pub use words::failure;
 

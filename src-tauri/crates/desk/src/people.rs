@@ -173,6 +173,7 @@ impl Desk {
         for choice in settings.layers.values_mut() {
             choice.opacity = if choice.opacity.is_finite() { choice.opacity.clamp(0.0, 1.0) } else { 1.0 };
         }
+        self.tile_sets().set_budget(settings.tile_cache_bytes());
         self.home().save_settings(&settings).map_err(|error| crate::failures::home(self.language(), &error))?;
         self.put_settings(settings.clone());
         self.tell(&Event::Settings { settings: Box::new(settings.clone()) });

@@ -21,6 +21,9 @@ use std::sync::Arc;
 /// Hits of one layer that only match the word being typed: more would bury the rest.
 const PARTIAL_PER_LAYER: usize = 3;
 
+/// More than is ever looked through at one place.
+const EVERYTHING: usize = 1_000_000;
+
 /// A name that matches: order of its layer, layer, hit.
 type Found = (usize, Arc<Layer>, Hit);
 
@@ -32,6 +35,8 @@ impl Desk {
         let role = self.session().role;
         let mut hits: Vec<Found> = Vec::new();
         for (order, layer) in self.layers().all().iter().filter(|layer| layer.allowed(role)).enumerate() {
+            let asked = if layer.is_remote() { self.search_remote(&layer.spec, &args.text).await } else { None };
+            let layer = asked.as_ref().unwrap_or(layer);
             let mut partial = 0;
             let mut seen = HashSet::new();
             for hit in layer.names().matches(&query, |ordinal| layer.written_name(ordinal)) {
@@ -78,13 +83,13 @@ impl Desk {
 
     /// All about one feature.
     pub(crate) async fn feature(&self, args: FeatureRef) -> Result<FeatureDetail, Failure> {
-        let (layer, ordinal) = self.find(&args.layer, &args.id)?;
+        let (layer, ordinal) = self.find_anywhere(&args.layer, &args.id).await?;
         let Some(feature) = layer.picture.feature(ordinal) else { return Err(self.no_feature(&args.layer, &args.id)) };
         let point = layer.point_of(ordinal);
         let now = self.now();
         let state = self.state_of(&layer, ordinal);
         let (readings, aqi, aqi_reason) = self.live_detail(&layer, &feature.id, now);
-        let provenance = layer.stored.as_ref().map(|stored| crate::info::shown(&stored.provenance));
+        let provenance = layer.provenance().map(crate::info::shown);
         let still = layer.spec.still.as_ref().map(|_| format!("still/{}/{}", layer.spec.id, feature.id));
         let length_m = match feature.geometry {
             geo_types::Geometry::LineString(_) | geo_types::Geometry::MultiLineString(_) => {
@@ -99,7 +104,8 @@ impl Desk {
             ordinal,
             name: layer.name_of(ordinal),
             sample: crate::import::is_sample(&feature) || provenance.as_ref().is_some_and(|p| p.sample),
-            practice: state.is_some() && self.live_is_practice(&layer),
+            practice: state.is_some() && self.live_is_practice(&layer)
+                || layer.is_remote() && provenance.as_ref().is_some_and(|p| p.practice),
             commune: self.commune_name(&layer, &feature, point),
             attributes: attributes(&layer, &feature),
             point: [point.x, point.y],
@@ -182,6 +188,11 @@ impl Desk {
         let role = self.session().role;
         let mut hits = Vec::new();
         for layer in self.layers().all().iter().filter(|layer| layer.allowed(role) && is_thing(layer.spec.kind)) {
+            let asked = match layer.is_remote() {
+                true => self.around_remote(&layer.spec, center, args.within_m, limit + 1).await,
+                false => None,
+            };
+            let layer = asked.as_ref().unwrap_or(layer);
             for (ordinal, distance_m) in layer.picture.near(center, Some(args.within_m), Some(limit + 1)) {
                 hits.extend(near_hit(layer, ordinal, distance_m));
             }
@@ -201,6 +212,11 @@ impl Desk {
         let mut hits = Vec::new();
         for id in &args.layers {
             let Some(layer) = self.layers().get(id).filter(|layer| layer.allowed(role)) else { continue };
+            let asked = match layer.is_remote() {
+                true => self.around_remote(&layer.spec, center, args.tolerance_m, EVERYTHING).await,
+                false => None,
+            };
+            let layer = asked.unwrap_or(layer);
             for (ordinal, distance_m) in layer.picture.at(center, args.tolerance_m) {
                 hits.extend(near_hit(&layer, ordinal, distance_m).map(|hit| (size_of(&layer, ordinal), hit)));
             }
@@ -274,6 +290,17 @@ impl Desk {
             limit_min: parameter.as_ref().and_then(|p| p.limit_min),
             scale: if is_aqi { Scale::Aqi } else { Scale::Severity },
         })
+    }
+
+    /// As [`Desk::find`], in the data centre where the layer stays there.
+    async fn find_anywhere(&self, layer_id: &LayerId, id: &str) -> Result<(Arc<Layer>, u32), Failure> {
+        let layer = self.layer(layer_id)?;
+        if !layer.is_remote() {
+            return self.find(layer_id, id);
+        }
+        let layer = self.feature_remote(&layer.spec, id).await?;
+        let ordinal = layer.picture.ordinal_of(id).ok_or_else(|| self.no_feature(layer_id, id))?;
+        Ok((layer, ordinal))
     }
 
     /// The layer and ordinal of a feature the person may see.

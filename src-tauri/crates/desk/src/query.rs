@@ -7,7 +7,7 @@ use crate::args::QueryArgs;
 use crate::layers::Layer;
 use geo_types::Coord;
 use live::FeatureState;
-use model::{Feature, Value};
+use model::{Feature, Timestamp, Value};
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 use spatial::{Filter, Row};
@@ -30,6 +30,28 @@ pub struct QueryAnswer {
     pub number_returned: usize,
     #[cfg_attr(feature = "ts", ts(type = "import('geojson').Feature[]"))]
     pub features: Vec<Json>,
+    /// When the service answered, of a layer that stays in the data centre.
+    #[serde(rename = "timeStamp", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", ts(optional, type = "string"))]
+    pub answered_at: Option<Timestamp>,
+    /// The service cannot be asked now: this is what it said then.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "ts", ts(as = "Option<bool>", optional))]
+    pub offline: bool,
+}
+
+impl QueryAnswer {
+    /// The same as what a service said at a time.
+    pub(crate) fn of(self, answered_at: Timestamp, offline: bool) -> Self {
+        Self { answered_at: Some(answered_at), offline, ..self }
+    }
+}
+
+/// What a question's texts and numbers say.
+pub(crate) struct Asked {
+    pub filter: Option<Filter>,
+    pub at: Option<Coord<f64>>,
+    pub near: Option<Coord<f64>>,
 }
 
 /// The names that stand behind a live layer's own attributes.
@@ -71,12 +93,30 @@ pub(crate) fn live_json(state: &FeatureState, name: &str) -> Json {
 }
 
 impl Desk {
-    /// Answers one question to one layer; nearest first where nearness was asked for.
+    /// Answers one question to one layer, wherever that lies; nearest first where nearness was asked for.
     ///
     /// # Errors
-    /// `no_layer`, `layer_role_needed`, `bad_coordinate`, `bad_filter`.
+    /// As [`Desk::query`]; of a layer that stays in the data centre what its service said, `remote_unanswered`, or what
+    /// the service lacks: `remote_no_filter`, `remote_no_bbox`, `remote_too_many`.
+    pub async fn ask_layer(&self, args: &QueryArgs) -> Result<QueryAnswer, Failure> {
+        let layer = self.layer(&args.layer)?;
+        if layer.is_remote() {
+            return self.query_remote(&layer, args, &self.asked(args)?).await;
+        }
+        self.query(args)
+    }
+
+    /// As [`Desk::ask_layer`], of a layer that lies here.
+    ///
+    /// # Errors
+    /// `no_layer`, `layer_role_needed`, `bad_coordinate`, `bad_filter`, `remote_layer`.
     pub fn query(&self, args: &QueryArgs) -> Result<QueryAnswer, Failure> {
         let layer = self.layer(&args.layer)?;
+        self.held_here(&layer.spec)?;
+        Ok(self.answer(&layer, args, &self.asked(args)?))
+    }
+
+    fn asked(&self, args: &QueryArgs) -> Result<Asked, Failure> {
         let filter = match &args.filter {
             Some(text) => Some(Filter::parse(text).map_err(|error| {
                 self.failure("bad_filter", [("filter", text.as_str()), ("detail", error.to_string().as_str())])
@@ -84,11 +124,15 @@ impl Desk {
             None => None,
         };
         let place = |at: Option<[f64; 2]>| at.map(|[lon, lat]| self.coordinate(lon, lat)).transpose();
-        let (at, near) = (place(args.at)?, place(args.near)?);
-        let mut found = self.found(&layer, args, filter.as_ref(), at, near);
+        Ok(Asked { filter, at: place(args.at)?, near: place(args.near)? })
+    }
+
+    /// The answer of a layer's picture.
+    pub(crate) fn answer(&self, layer: &Layer, args: &QueryArgs, asked: &Asked) -> QueryAnswer {
+        let mut found = self.found(layer, args, asked.filter.as_ref(), asked.at, asked.near);
         let number_matched = found.len();
         let most = |count: Option<u32>| count.map_or(usize::MAX, |count| count as usize);
-        found.truncate(most(args.nearest.filter(|_| near.is_some())).min(most(args.limit)));
+        found.truncate(most(args.nearest.filter(|_| asked.near.is_some())).min(most(args.limit)));
         let features: Vec<Json> = found
             .into_iter()
             .filter_map(|(ordinal, distance_m)| {
@@ -97,7 +141,7 @@ impl Desk {
                 if let Some(distance_m) = distance_m {
                     properties.insert("distance_m".into(), json!(distance_m));
                 }
-                if let Some(state) = self.state_of(&layer, ordinal) {
+                if let Some(state) = self.state_of(layer, ordinal) {
                     for name in LIVE_NAMES {
                         properties.insert(name.into(), live_json(&state, name));
                     }
@@ -105,7 +149,9 @@ impl Desk {
                 Some(json)
             })
             .collect();
-        Ok(QueryAnswer { kind: "FeatureCollection", number_matched, number_returned: features.len(), features })
+        let number_returned = features.len();
+        let (answered_at, offline) = (None, false);
+        QueryAnswer { kind: "FeatureCollection", number_matched, number_returned, features, answered_at, offline }
     }
 
     /// Ordinals with their distance, where that was asked for.
@@ -159,7 +205,7 @@ impl Desk {
 
     pub(crate) async fn query_call(&self, mut args: QueryArgs) -> Result<QueryAnswer, Failure> {
         args.limit.get_or_insert(BRIDGE_LIMIT);
-        self.query(&args)
+        self.ask_layer(&args).await
     }
 }
 

@@ -3,7 +3,9 @@
 use crate::api::{Event, Failure, FeatureRef, Job, Language, SavedView, Settings};
 use crate::home::Home;
 use crate::layers::{Layer, Layers, spec_of_stored};
+use crate::remote::Remotes;
 use crate::sync::{Engine, Links, Writing};
+use crate::tile_sets::TileSets;
 use crate::tiles::TileWorkers;
 use crate::words;
 use arc_swap::ArcSwap;
@@ -75,10 +77,12 @@ pub struct Desk {
     history: History,
     layers: Layers,
     live: Mutex<HashMap<LayerId, LiveLayer>>,
+    remotes: Remotes,
     links: Links,
     engine: Engine,
     writing: Mutex<Writing>,
     tiles: TileWorkers,
+    tile_sets: TileSets,
     settings: RwLock<Settings>,
     session: RwLock<Session>,
     views: RwLock<Vec<SavedView>>,
@@ -125,7 +129,16 @@ impl Desk {
             notices.push(crate::failures::home(language, &error));
             own
         });
-        for (aside, code) in [(cache_aside, "cache_rebuilt"), (history_aside, "history_rebuilt")] {
+        let settings = home.settings();
+        let (tile_sets, opened) = TileSets::open(&home, settings.tile_cache_bytes());
+        // Maps are shown without it too; what is lost can be fetched again.
+        let tiles_aside = opened.unwrap_or_else(|error| {
+            notices.push(stored(&error));
+            None
+        });
+        let asides =
+            [(cache_aside, "cache_rebuilt"), (history_aside, "history_rebuilt"), (tiles_aside, "tiles_rebuilt")];
+        for (aside, code) in asides {
             if let Some(path) = aside {
                 notices.push(words::failure(language, code, [("path", path.to_string_lossy().as_ref())]));
             }
@@ -142,14 +155,16 @@ impl Desk {
             None => Session { name: String::new(), role: Role::Viewer },
         };
         let desk = Arc::new(Self {
-            settings: RwLock::new(home.settings()),
+            settings: RwLock::new(settings),
             views: RwLock::new(home.views()),
             session: RwLock::new(session),
             links: Links::new(&profile, options.practice_url.as_deref()),
             engine: Engine::default(),
             writing: Mutex::default(),
             tiles: TileWorkers::start(options.tile_threads, TILE_CACHE_BYTES),
+            tile_sets,
             live: Mutex::new(HashMap::new()),
+            remotes: Remotes::default(),
             layers: Layers::new(Vec::new()),
             pin_tries: crate::people::PinTries::default(),
             jobs: Mutex::new(Vec::new()),
@@ -175,7 +190,8 @@ impl Desk {
         let stored = self.cache.layers().map_err(|error| self.store_failure(&error))?;
         let profile = self.profile();
         for spec in &profile.layers {
-            if !stored.iter().any(|layer| layer.schema.id == spec.id)
+            if spec.remote.is_none()
+                && !stored.iter().any(|layer| layer.schema.id == spec.id)
                 && let Err(failure) = self.import_profile_layer(spec)
             {
                 notices.push(failure);
@@ -214,6 +230,10 @@ impl Desk {
     /// the next time.
     fn build(&self, spec: LayerSpec) -> Result<Layer, Failure> {
         let failed = |error| self.store_failure(&error);
+        // What an earlier profile had taken over is not shown as what stays in the data centre.
+        if spec.remote.is_some() {
+            return Ok(Layer::unread(spec, None));
+        }
         if self.pictures.as_ref().is_some_and(|wanted| !wanted.contains(&spec.id)) {
             let stored = self.cache.layer(&spec.id).map_err(failed)?;
             return Ok(Layer::unread(spec, stored));
@@ -269,6 +289,9 @@ impl Desk {
     }
 
     fn adopt(&self, layer: Arc<Layer>) {
+        if layer.is_remote() {
+            self.recall_remote(&layer.spec);
+        }
         if layer.spec.live_source.is_some() {
             let count = u32::try_from(layer.picture.len()).unwrap_or(u32::MAX);
             let ids = (0..count).filter_map(|o| layer.picture.id(o)).map(str::to_owned).collect();
@@ -322,7 +345,9 @@ impl Desk {
     /// # Errors
     /// When the cache cannot be read; the old picture stays.
     pub fn reload(&self, id: &LayerId) -> Result<(), Failure> {
-        let Some(stored) = self.cache.layer(id).map_err(|error| self.store_failure(&error))? else {
+        let remote = self.profile().layer(id.as_str()).is_some_and(|spec| spec.remote.is_some());
+        let stored = self.cache.layer(id).map_err(|error| self.store_failure(&error))?;
+        let Some(stored) = stored.filter(|_| !remote) else {
             self.layers.remove(id);
             match self.profile().layer(id.as_str()) {
                 Some(spec) => {
@@ -360,7 +385,7 @@ impl Desk {
         let all = self.layers.all();
         let changed = stored.iter().filter(|layer| {
             let known = all.iter().find(|known| known.spec.id == layer.schema.id);
-            known.is_none_or(|known| known.stored.as_ref() != Some(layer))
+            known.is_none_or(|known| !known.is_remote() && known.stored.as_ref() != Some(layer))
         });
         let here = |id: &LayerId| stored.iter().any(|layer| layer.schema.id == *id);
         let gone = all.iter().filter(|known| known.stored.is_some() && !here(&known.spec.id));
@@ -526,6 +551,10 @@ impl Desk {
         &self.live
     }
 
+    pub(crate) fn remotes(&self) -> &Remotes {
+        &self.remotes
+    }
+
     pub(crate) fn links(&self) -> &Links {
         &self.links
     }
@@ -536,6 +565,10 @@ impl Desk {
 
     pub(crate) fn writing(&self) -> &Mutex<Writing> {
         &self.writing
+    }
+
+    pub(crate) fn tile_sets(&self) -> &TileSets {
+        &self.tile_sets
     }
 
     pub(crate) fn tile_workers(&self) -> &TileWorkers {

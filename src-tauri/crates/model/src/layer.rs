@@ -1,4 +1,4 @@
-use crate::{GeometryKind, LayerKind, RestMapping, Role, Span};
+use crate::{GeometryKind, LayerKind, RemoteTiles, RestMapping, Role, Span};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -191,6 +191,9 @@ pub struct LayerSpec {
     /// The source's property that tells when a row last changed, where the source can be asked for its newest.
     #[serde(default)]
     pub changed_field: Option<String>,
+    /// The layer is too large for a desktop and stays where it is: drawn from tiles, asked by its source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<RemoteTiles>,
     #[serde(default)]
     pub live_source: Option<String>,
     /// The agreed measuring interval of the live values.

@@ -15,6 +15,7 @@
 //! assert_eq!(freshness_of(measured, stale_after, LinkState::Up, now), Freshness::Fresh);
 //! ```
 
+mod basemap;
 mod credentials;
 mod feature;
 mod freshness;
@@ -24,12 +25,15 @@ mod layer;
 mod observation;
 mod profile;
 mod properties;
+mod remote;
 mod report;
 mod rest;
 mod role;
 mod schema;
 mod text;
+mod tiles;
 
+pub use basemap::{BasemapSpec, DRAWN_BASEMAP};
 pub use credentials::{holds_login, is_secret_name};
 pub use feature::{Feature, FeatureId, Provenance, Value};
 pub use freshness::{Freshness, LinkState, Span, SpanError, freshness_of, stale_after, worst};
@@ -41,6 +45,7 @@ pub use profile::{
     Additions, Credentials, CredentialsKind, CrsChoice, Group, Profile, ProfileError, Protocol, SourceSpec,
 };
 pub use properties::{NamedRows, Names, Properties, Renaming};
+pub use remote::{FilterLanguage, Filtering, RemoteTiles};
 pub use report::{ReadReport, Rejection};
 pub use rest::{AxisOrder, Paging, ReadyMapping, RestMapping};
 pub use role::{Role, Session};
@@ -49,6 +54,7 @@ pub use schema::{
     Weight, data_standard,
 };
 pub use text::{canonical, fold, nfc};
+pub use tiles::{Credit, TileForm, TileProtocol, VectorLayer};
 
 /// The time type of the whole house: an instant, written as RFC 3339 in UTC.
 pub type Timestamp = jiff::Timestamp;

@@ -1,6 +1,6 @@
 //! The province profile: one TOML file that names layers, sources and coordinate systems. See `maps/schema/profile.md`.
 
-use crate::{LayerId, LayerSpec, Span, Title};
+use crate::{BasemapSpec, LayerId, LayerSpec, Span, Title};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
@@ -172,9 +172,15 @@ pub struct Profile {
     #[serde(default)]
     pub sources: Vec<SourceSpec>,
     pub layers: Vec<LayerSpec>,
+    /// Maps of others that can lie under the layers.
+    #[serde(default)]
+    pub basemaps: Vec<BasemapSpec>,
     /// The sources among them that were added at a desk.
     #[serde(skip)]
     pub added: Vec<String>,
+    /// The base maps among them that were added at a desk.
+    #[serde(skip)]
+    pub added_basemaps: Vec<String>,
 }
 
 /// What a desk adds to its province's profile: systems of its own, the layers they fill, and layers of the profile that
@@ -184,6 +190,8 @@ pub struct Profile {
 pub struct Additions {
     pub sources: Vec<SourceSpec>,
     pub layers: Vec<LayerSpec>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub basemaps: Vec<BasemapSpec>,
 }
 
 impl Additions {
@@ -236,6 +244,8 @@ impl Profile {
         once("layer", additions.layers.iter().map(|layer| layer.id.as_str()))?;
         self.sources.extend(additions.sources.iter().cloned());
         self.added = additions.sources.iter().map(|source| source.id.clone()).collect();
+        self.basemaps.extend(additions.basemaps.iter().cloned());
+        self.added_basemaps = additions.basemaps.iter().map(|basemap| basemap.id.clone()).collect();
         for layer in &additions.layers {
             match self.layers.iter_mut().find(|own| own.id == layer.id) {
                 Some(own) => own.clone_from(layer),
@@ -259,6 +269,10 @@ impl Profile {
         self.sources.iter().find(|source| source.id == id)
     }
 
+    pub fn basemap(&self, id: &str) -> Option<&BasemapSpec> {
+        self.basemaps.iter().find(|basemap| basemap.id == id)
+    }
+
     fn check(&self) -> Result<(), ProfileError> {
         let [w, s, e, n] = self.bbox;
         let on_earth = w.abs() <= 180.0 && e.abs() <= 180.0 && s.abs() <= 90.0 && n.abs() <= 90.0;
@@ -277,6 +291,12 @@ impl Profile {
         once("group", self.groups.iter().map(|group| group.id.as_str()))?;
         once("source", self.sources.iter().map(|source| source.id.as_str()))?;
         once("layer", self.layers.iter().map(|layer| layer.id.as_str()))?;
+        once("base map", self.basemaps.iter().map(|basemap| basemap.id.as_str()))?;
+        for basemap in &self.basemaps {
+            if let Some((field, problem)) = basemap.fault() {
+                return Err(ProfileError::Invalid { field: format!("basemaps.{}.{field}", basemap.id), problem });
+            }
+        }
         for source in &self.sources {
             if let Some((field, problem)) = source.credentials_fault() {
                 return Err(ProfileError::Invalid { field: format!("sources.{}.{field}", source.id), problem });
@@ -331,6 +351,10 @@ impl Profile {
             let mapped = layer.sensorthings.iter().flat_map(|mapping| mapping.parameters.keys());
             if let Some(code) = mapped.into_iter().find(|code| layer.parameter(code).is_none()) {
                 return Err(unknown("sensorthings.parameters", code));
+            }
+            let source = layer.feature_source.as_ref().and_then(|id| self.source(id));
+            if let Some((field, problem)) = layer.remote.as_ref().and_then(|remote| remote.fault(layer, source)) {
+                return Err(ProfileError::Invalid { field: format!("layers.{}.{field}", layer.id), problem });
             }
             if layer.still.as_deref().is_some_and(crate::holds_login) {
                 return Err(ProfileError::Invalid {
@@ -466,6 +490,40 @@ mod tests {
         ] {
             let error = with(mapping).unwrap_err().to_string();
             assert!(error.contains(word), "{mapping}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_layer_that_stays_in_the_data_centre_has_a_service_and_nothing_to_be_kept() {
+        let with = |layer: &str, remote: &str, protocol: &str| {
+            let source = format!(
+                "[[sources]]\nid = \"s\"\nprotocol = \"{protocol}\"\ntitle = {{ vi = \"a\", en = \"b\" }}\nurl = \"https://h/\"\nevery = \"1h\""
+            );
+            let file = "file = \"data/communes.geojson\"";
+            Profile::from_toml(&format!("{}\n[layers.remote]\n{remote}\n{source}", SMALL.replace(file, layer)))
+        };
+        let asked = "feature_source = \"s\"";
+        let profile = with(asked, "tiles = \"https://h/parcels\"", "ogc-api-features").unwrap();
+        let layer = &profile.layers[0];
+        let remote = layer.remote.as_ref().unwrap();
+        assert_eq!(remote.name_in_tiles(layer), "communes");
+        let named =
+            with(asked, "tiles = \"https://h/p\"\ntile_layer = \"xa\"\nfilter = \"cql-text\"", "ogc-api-features")
+                .unwrap();
+        let remote = named.layers[0].remote.as_ref().unwrap();
+        assert_eq!(remote.name_in_tiles(&named.layers[0]), "xa");
+        assert_eq!(remote.filter, Some(crate::FilterLanguage::CqlText));
+        for (layer, remote, protocol, word) in [
+            ("", "tiles = \"https://h/p\"", "ogc-api-features", "communes.feature_source"),
+            (asked, "tiles = \"https://h/p\"", "wfs", "\"wfs\""),
+            (asked, "tiles = \"h/p\"", "ogc-api-features", "communes.remote.tiles"),
+            (asked, "tiles = \"https://a:s3cret@h/p\"", "ogc-api-features", "communes.remote.tiles"),
+            (asked, "tiles = \"https://h/p\"\nfilter = \"sql\"", "ogc-api-features", "cql-text"),
+            ("file = \"a\"\nfeature_source = \"s\"", "tiles = \"https://h/p\"", "ogc-api-features", "communes.file"),
+            (&format!("{asked}\nlive_source = \"s\""), "tiles = \"https://h/p\"", "ogc-api-features", "live_source"),
+        ] {
+            let error = with(layer, remote, protocol).unwrap_err().to_string();
+            assert!(error.contains(word) && !error.contains("s3cret"), "{layer} {remote}: {error}");
         }
     }
 

@@ -346,7 +346,7 @@ fn quoted(name: &str) -> String {
 }
 
 /// `file:` URI with everything that has a meaning in URIs escaped.
-fn uri(path: &Path) -> String {
+pub(crate) fn uri(path: &Path) -> String {
     let mut out = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {

@@ -4,6 +4,8 @@
 //! checks positions, axes, coordinate system, keys and text, hands features in WGS84 to the caller and what it refuses
 //! into the report. [`write_file`] goes the other way. Values of stations come in files of their own ([`station_file`]).
 //! Flow of the network: a [`Client`] with timeouts and limits; a [`FeatureService`] for each protocol fetches collections,
+//! [`asking`] asks those that stay where they are,
+//! [`tiles`] brings maps that others draw,
 //! [`sensorthings`] values, [`events`] and [`mqtt`] what changes, [`still`] pictures. Each call is one attempt: the caller waits by a [`Backoff`].
 //!
 //! It does not know the cache, layers of a profile, what freshness means, or when the next sync is due. It does not
@@ -46,6 +48,7 @@ mod out;
 pub mod sensorthings;
 mod shapefile;
 pub mod station_file;
+pub mod tiles;
 mod xlsx;
 mod xml;
 mod zipped;
@@ -54,7 +57,7 @@ pub use archive::TileArchive;
 pub use encoding::TextEncoding;
 pub use events::ServerEvent;
 pub use features::{
-    Areas, Collection, FeatureService, Fetched, Fetching, Login, Offer, Progress, Recognised, Secret, Wanted,
+    Areas, Collection, FeatureService, Fetched, Fetching, Login, Offer, Progress, Recognised, Secret, Wanted, asking,
     recognise, recognise_with, service,
 };
 pub use file::{

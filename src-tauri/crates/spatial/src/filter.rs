@@ -4,6 +4,10 @@
 //! `IS [NOT] NULL`, `TRUE`/`FALSE`, `CASEI(…)`, `ACCENTI(…)`, names in double quotes where they are no plain word.
 //! The feature's own key is the property `id`.
 
+mod written;
+
+pub use written::NameFor;
+
 use model::{Feature, Value};
 use std::cmp::Ordering;
 use unicode_normalization::UnicodeNormalization;

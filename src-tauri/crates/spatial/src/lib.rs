@@ -36,6 +36,7 @@
 mod clip;
 mod columns;
 mod filter;
+mod foreign_tile;
 mod geojson;
 mod geometries;
 mod grid;
@@ -63,7 +64,8 @@ mod tile;
 pub mod overlay;
 pub mod repair;
 
-pub use filter::{Filter, FilterError, Row};
+pub use filter::{Filter, FilterError, NameFor, Row};
+pub use foreign_tile::{ForeignNames, ForeignTileError, foreign_tile};
 pub use label::label_point;
 pub use moving::MovingIndex;
 pub use pack::Packer;

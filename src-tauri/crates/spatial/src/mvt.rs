@@ -86,6 +86,10 @@ impl Commands {
         self.bytes.is_empty()
     }
 
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     fn step(&mut self, to: Place) {
         let [x, y] = [0, 1].map(|axis| zigzag(to[axis].wrapping_sub(self.cursor[axis])));
         self.cursor = to;

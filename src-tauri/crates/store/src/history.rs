@@ -11,7 +11,7 @@ const KIND: sqlite::Kind = sqlite::Kind {
     application_id: 0x5443_4849,
     create,
     format: "SELECT format FROM meta",
-    known_format: 3,
+    known_format: 4,
     migrate,
     // A batch comes every second or so: a flush for each would wear disks out. A killed process loses nothing; only a
     // power cut loses the last moments, which the data centre delivers again.
@@ -21,7 +21,7 @@ const KIND: sqlite::Kind = sqlite::Kind {
 /// Times are microseconds since 1970: exact for every time a sensor writes, and half the size of text.
 const DDL: &str = "
 CREATE TABLE meta (format INTEGER NOT NULL);
-INSERT INTO meta VALUES (3);
+INSERT INTO meta VALUES (4);
 CREATE TABLE series (id INTEGER PRIMARY KEY, layer TEXT NOT NULL, feature TEXT NOT NULL, parameter TEXT NOT NULL,
  UNIQUE (layer, feature, parameter));
 CREATE TABLE observations (series INTEGER NOT NULL REFERENCES series (id), measured_at INTEGER NOT NULL,
@@ -33,16 +33,21 @@ fn create(tx: &Transaction<'_>) -> rusqlite::Result<()> {
     tx.pragma_update(None, "application_id", KIND.application_id)?;
     tx.execute_batch(DDL)?;
     tx.execute_batch(crate::read_files::DDL)?;
-    tx.execute_batch(crate::runs::DDL)
+    tx.execute_batch(crate::runs::DDL)?;
+    tx.execute_batch(crate::answers::DDL)
 }
 
-/// Format 1 did not know which files had been read, format 2 not how the sources' runs went.
+/// Format 1 did not know which files had been read, format 2 not how the sources' runs went, format 3 not what services
+/// had answered.
 fn migrate(tx: &Transaction<'_>, from: i64) -> rusqlite::Result<()> {
     if from < 2 {
         tx.execute_batch(crate::read_files::DDL)?;
     }
-    tx.execute_batch(crate::runs::DDL)?;
-    tx.execute("UPDATE meta SET format = 3", []).map(|_| ())
+    if from < 3 {
+        tx.execute_batch(crate::runs::DDL)?;
+    }
+    tx.execute_batch(crate::answers::DDL)?;
+    tx.execute("UPDATE meta SET format = 4", []).map(|_| ())
 }
 
 /// `HOME/history.sqlite`. Share it by reference between threads.

@@ -2,7 +2,8 @@
 //!
 //! Flow: `desk` pushes checked features through [`Cache::write`] (one layer, one transaction), a [`Packing`] beside them,
 //! and reads them back with [`Cache::load`] when the program starts: packed, or row by row where the packed form is
-//! missing (another program has edited the table, say); live values go into [`History`]; [`export_gpkg`] writes a file for others.
+//! missing (another program has edited the table, say); live values go into [`History`], tiles of others' maps
+//! into [`TileCache`]; [`export_gpkg`] writes a file for others.
 //!
 //! What holds: a kill at any moment leaves the layer as it was or as it shall be, never between; readers see one
 //! version of a layer from first to last row, also while another thread or process replaces it; a full disk or an
@@ -41,6 +42,7 @@
 //! # Ok::<(), store::StoreError>(())
 //! ```
 
+mod answers;
 mod atomic;
 mod cache;
 mod columns;
@@ -56,8 +58,10 @@ mod runs;
 mod sqlite;
 mod srs;
 mod table;
+mod tile_cache;
 mod writing;
 
+pub use answers::KeptAnswer;
 pub use atomic::write_atomic;
 pub use cache::Cache;
 pub use error::StoreError;
@@ -66,4 +70,5 @@ pub use history::History;
 pub use layer::{Content, LayerSchema, Loaded, StoredLayer};
 pub use packed::Packing;
 pub use read_files::ReadFile;
+pub use tile_cache::{CachedTile, NewTile, TILE_BUDGET_BYTES, TileCache, TilePlace, TileSetFigures};
 pub use writing::{Mode, Writing};

@@ -150,14 +150,15 @@ fn history_of_the_first_format_is_brought_up_with_its_values() {
     drop(history);
     let path = home.path().join("history.sqlite");
     let old = rusqlite::Connection::open(&path).unwrap();
-    old.execute_batch("DROP TABLE read_files; DROP TABLE runs; UPDATE meta SET format = 1").unwrap();
+    old.execute_batch("DROP TABLE read_files; DROP TABLE runs; DROP TABLE answers; UPDATE meta SET format = 1")
+        .unwrap();
     drop(old);
     let history = History::open(&path).unwrap();
     assert_eq!(history.latest(None).unwrap()[0].0, first);
     assert_eq!(history.read_files("folder").unwrap(), []);
     drop(history);
     let old = rusqlite::Connection::open(&path).unwrap();
-    old.execute_batch("DROP TABLE runs; UPDATE meta SET format = 2").unwrap();
+    old.execute_batch("DROP TABLE runs; DROP TABLE answers; UPDATE meta SET format = 2").unwrap();
     drop(old);
     let history = History::open(&path).unwrap();
     assert_eq!(history.runs("folder", 10).unwrap(), [""; 0]);
@@ -178,4 +179,22 @@ fn last_runs_of_each_source_are_kept() {
     assert_eq!(history.runs("a", 1).unwrap(), ["run 8"]);
     assert_eq!(history.runs("b", 200).unwrap().len(), 9);
     assert_eq!(history.runs("c", 10).unwrap(), [""; 0]);
+}
+
+#[test]
+fn the_last_answers_of_a_layer_are_kept_with_their_time() {
+    let (_home, history) = open();
+    let (parcels, roads) = (LayerId::new("parcels").unwrap(), LayerId::new("roads").unwrap());
+    for minute in 0..4 {
+        let answered_at = at(&format!("2026-11-23T08:0{minute}:00Z"));
+        history.keep_answer(&parcels, &format!("q{}", minute % 3), answered_at, &format!("a{minute}"), 2).unwrap();
+        history.keep_answer(&roads, "q0", answered_at, "road", 2).unwrap();
+    }
+    let body = |question| history.answer(&parcels, question).unwrap().map(|kept| kept.body);
+    assert_eq!((body("q0").as_deref(), body("q1"), body("q2").as_deref()), (Some("a3"), None, Some("a2")));
+    let all: Vec<String> = history.answers(&parcels).unwrap().into_iter().map(|kept| kept.body).collect();
+    assert_eq!(all, ["a3", "a2"]);
+    assert_eq!(history.answer(&parcels, "q0").unwrap().unwrap().answered_at, at("2026-11-23T08:03:00Z"));
+    history.forget_answers(&parcels).unwrap();
+    assert!(history.answers(&parcels).unwrap().is_empty() && history.answer(&roads, "q0").unwrap().is_some());
 }

@@ -15,9 +15,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Set by Ctrl-C: long work stops at the next step and leaves nothing half-done.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-fn stop_on_interrupt() {
+pub fn stop_on_interrupt() {
     tokio::spawn(async {
         if tokio::signal::ctrl_c().await.is_ok() {
             INTERRUPTED.store(true, Ordering::Relaxed);
@@ -159,7 +159,7 @@ fn numbers<const N: usize>(text: &str, form: &str) -> Result<[f64; N], String> {
     if parts.iter().all(|part| part.is_finite()) { Ok(parts) } else { Err(wrong()) }
 }
 
-fn bbox(text: &str) -> Result<BBox, String> {
+pub fn bbox(text: &str) -> Result<BBox, String> {
     let bbox: BBox = numbers::<4>(text, "west,south,east,north in degrees")?.into();
     if bbox.is_empty() { Err(format!("{text:?}: west must be before east and south before north")) } else { Ok(bbox) }
 }
@@ -337,7 +337,7 @@ pub fn export(desk: &Desk, args: &ExportArgs, out: &Output) -> Result<(), Failur
     Ok(())
 }
 
-pub fn query(desk: &Desk, args: &QueryArgs, out: &Output) -> Result<(), Failure> {
+pub async fn query(desk: &Desk, args: &QueryArgs, out: &Output) -> Result<(), Failure> {
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let question = Question {
         layer: args.layer.clone(),
@@ -349,7 +349,11 @@ pub fn query(desk: &Desk, args: &QueryArgs, out: &Output) -> Result<(), Failure>
         filter: args.filter.clone(),
         limit: args.limit.map(count),
     };
-    out.document(&json!(desk.query(&question)?));
+    let answer = desk.ask_layer(&question).await?;
+    if let Some(at) = answer.answered_at.filter(|_| answer.offline) {
+        out.note(&desk.sentence("remote.kept", [("at", at.strftime("%d/%m/%Y %H:%M UTC").to_string().as_str())]));
+    }
+    out.document(&json!(answer));
     Ok(())
 }
 
@@ -367,8 +371,17 @@ pub async fn search(desk: &Arc<Desk>, text: &str, limit: u32, out: &Output) -> R
     Ok(())
 }
 
-pub fn tile(desk: &Desk, id: &LayerId, Tile { z, x, y }: Tile, output: &Path, out: &Output) -> Result<(), Failure> {
-    let bytes = match desk.tile_now(id, z, x, y)? {
+pub async fn tile(
+    desk: &Arc<Desk>,
+    id: &LayerId,
+    Tile { z, x, y }: Tile,
+    output: &Path,
+    out: &Output,
+) -> Result<(), Failure> {
+    let bytes = match desk.tile_of(id, z, x, y).await? {
+        TileAnswer::Cancelled if desk.is_remote(id) => {
+            return Err(desk.fail("remote_tile_missing", [("layer", id.as_str())]));
+        }
         TileAnswer::Tile(bytes) => bytes.to_vec(),
         TileAnswer::Empty | TileAnswer::Cancelled => Vec::new(),
     };

@@ -1,6 +1,7 @@
 //! `toancanhctl`: the desk without a window. Results on stdout, progress and messages on stderr; exit status 0 done,
 //! 1 the work failed and nothing half-done is left behind, 2 wrong usage.
 
+mod basemap;
 mod data;
 mod doctor;
 mod output;
@@ -120,6 +121,9 @@ enum Command {
     /// Keep the secrets of sources: set, list, remove.
     #[command(subcommand)]
     Secret(secret::SecretCommand),
+    /// Base maps of others: list, add, remove, fetch beforehand, clear.
+    #[command(subcommand)]
+    Basemap(basemap::BasemapCommand),
     /// Serve the home read-only to QGIS and other systems: OGC API – Features and vector tiles.
     Serve(serve::ServeArgs),
     /// Run the practice data centre.
@@ -184,9 +188,9 @@ async fn run(cli: &Cli, out: &Output) -> Result<(), Failure> {
         Command::Import(args) => data::import(&*open_only(args.needed())?, args, out),
         Command::Restore { layer } => data::restore(&*open_only(Some(Vec::new()))?, layer, out),
         Command::Export(args) => data::export(&*open_one(&args.layer)?, args, out),
-        Command::Query(args) => data::query(&*open_one(&args.layer)?, args, out),
+        Command::Query(args) => data::query(&*open_one(&args.layer)?, args, out).await,
         Command::Search { text, limit } => data::search(&open()?, text, *limit, out).await,
-        Command::Tile { layer, tile, output } => data::tile(&*open_one(layer)?, layer, *tile, output, out),
+        Command::Tile { layer, tile, output } => data::tile(&open_one(layer)?, layer, *tile, output, out).await,
         Command::Tiles { layer, output, zoom } => data::tiles(&*open_one(layer)?, layer, output, *zoom, out),
         Command::Sources(args) if args.needs_no_network() => {
             watching::about(&open_only(Some(Vec::new()))?, args, out).await
@@ -204,6 +208,7 @@ async fn run(cli: &Cli, out: &Output) -> Result<(), Failure> {
         Command::Live { layer } => watching::live(&*open()?, layer.as_ref(), out),
         Command::Schema { kind } => schema::run(kind.as_deref(), language, out),
         Command::Secret(command) => secret::run(&options(None), command, out),
+        Command::Basemap(command) => basemap::run(&open_only(Some(Vec::new()))?, command, out).await,
         Command::Serve(args) => serve::run(&open()?, args, out).await,
         Command::Practice(args) => practice::run(&options(None), args, out).await,
         Command::Doctor => doctor::run(options(None), out).await,

@@ -9,6 +9,7 @@ import type { LayerKind } from "./LayerKind";
 import type { LiveSummary } from "./LiveSummary";
 import type { Parameter } from "./Parameter";
 import type { Provenance } from "./Provenance";
+import type { RemoteInfo } from "./RemoteInfo";
 import type { Role } from "./Role";
 import type { Title } from "./Title";
 
@@ -32,6 +33,10 @@ source: string, provenance: Provenance | null, classification: Classification, n
  * Shown at the first start.
  */
 visible: boolean, opacity: number, live: LiveSummary | null, 
+/**
+ * The layer stays in the data centre: it is drawn from tiles, and its service is asked.
+ */
+remote: RemoteInfo | null, 
 /**
  * The least role that may see it; the layer comes without content when `allowed` is false.
  */

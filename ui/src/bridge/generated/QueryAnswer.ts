@@ -8,4 +8,12 @@ export type QueryAnswer = { type: 'FeatureCollection',
 /**
  * Features that satisfy the query, as far as it was followed: of the nearest so many, no more are looked for.
  */
-numberMatched: number, numberReturned: number, features: import('geojson').Feature[], };
+numberMatched: number, numberReturned: number, features: import('geojson').Feature[], 
+/**
+ * When the service answered, of a layer that stays in the data centre.
+ */
+timeStamp?: string, 
+/**
+ * The service cannot be asked now: this is what it said then.
+ */
+offline?: boolean, };

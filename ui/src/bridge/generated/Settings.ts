@@ -20,4 +20,12 @@ epsg: number | null,
 /**
  * Layers switched on or off, and their opacity, where they differ from the profile.
  */
-layers: { [key in string]: LayerChoice }, camera: MapCamera | null, favourites: Array<FeatureRef>, };
+layers: { [key in string]: LayerChoice }, camera: MapCamera | null, favourites: Array<FeatureRef>, 
+/**
+ * The base map under the layers; absent: the drawn one of the profile.
+ */
+basemap: string | null, 
+/**
+ * What tiles of base maps and remote layers may take on this machine's disk, megabytes.
+ */
+tile_cache_mb: number, };

@@ -1,8 +1,12 @@
 // Generated from the list of calls in the crate `desk`. Do not edit.
+import type { AddBasemapArgs } from './AddBasemapArgs';
 import type { AddSourceArgs } from './AddSourceArgs';
 import type { AddedSource } from './AddedSource';
 import type { AtArgs } from './AtArgs';
+import type { BasemapArgs } from './BasemapArgs';
+import type { BasemapInfo } from './BasemapInfo';
 import type { CancelJobArgs } from './CancelJobArgs';
+import type { ChooseBasemapArgs } from './ChooseBasemapArgs';
 import type { ConnectionTest } from './ConnectionTest';
 import type { DeleteViewArgs } from './DeleteViewArgs';
 import type { FeatureDetail } from './FeatureDetail';
@@ -20,11 +24,14 @@ import type { NoArgs } from './NoArgs';
 import type { PauseArgs } from './PauseArgs';
 import type { Place } from './Place';
 import type { PlaceArgs } from './PlaceArgs';
+import type { PreloadBasemapArgs } from './PreloadBasemapArgs';
+import type { PreloadPlan } from './PreloadPlan';
 import type { QueryAnswer } from './QueryAnswer';
 import type { QueryArgs } from './QueryArgs';
 import type { ReadyArgs } from './ReadyArgs';
 import type { RecogniseArgs } from './RecogniseArgs';
 import type { Recognised } from './Recognised';
+import type { RecognisedBasemap } from './RecognisedBasemap';
 import type { RejectedArgs } from './RejectedArgs';
 import type { RejectedFile } from './RejectedFile';
 import type { RemoveSourceArgs } from './RemoveSourceArgs';
@@ -63,6 +70,7 @@ export interface Asks {
   moved: { args: MovedArgs; result: null };
   source_runs: { args: RunsArgs; result: Array<Run> };
   rejected: { args: RejectedArgs; result: Array<RejectedFile> };
+  basemaps: { args: NoArgs; result: Array<BasemapInfo> };
 }
 
 export interface Acts {
@@ -85,4 +93,10 @@ export interface Acts {
   keep_secret: { args: KeepSecretArgs; result: KeptSecret };
   forget_secret: { args: ForgetSecretArgs; result: null };
   pause_source: { args: PauseArgs; result: null };
+  choose_basemap: { args: ChooseBasemapArgs; result: Settings };
+  recognise_basemap: { args: RecogniseArgs; result: RecognisedBasemap };
+  add_basemap: { args: AddBasemapArgs; result: BasemapInfo };
+  remove_basemap: { args: BasemapArgs; result: null };
+  clear_basemap: { args: BasemapArgs; result: null };
+  preload_basemap: { args: PreloadBasemapArgs; result: PreloadPlan };
 }

@@ -12,6 +12,7 @@ import type {
   Start,
 } from '../types'
 import type { ReplayFeature } from './feature'
+import { ReplayBasemaps } from './basemaps'
 import { encodeBatch } from './encode'
 import { ReplayIntake } from './intake'
 import { readingsOf, seriesOf, stateOf, summaryOf } from './live'
@@ -21,7 +22,10 @@ import { rejectedOf, runsOf } from './runs'
 const ROLES: Role[] = ['guest', 'viewer', 'planner', 'duty_officer', 'administrator']
 const BANDS = ['Tốt', 'Trung bình', 'Kém', 'Xấu', 'Rất xấu', 'Nguy hại']
 const TICK_MS = 2_000
-const ADMINISTRATORS = ['recognise', 'try_source', 'add_source', 'remove_source', 'try_file', 'import_file', 'pause_source']
+const ADMINISTRATORS = [
+  'recognise', 'try_source', 'add_source', 'remove_source', 'try_file', 'import_file', 'pause_source',
+  'recognise_basemap', 'add_basemap', 'remove_basemap', 'clear_basemap',
+]
 
 type Handlers<Calls extends { [K in keyof Calls]: { args: unknown; result: unknown } }> = {
   [K in keyof Calls]: (args: Calls[K]['args']) => Calls[K]['result']
@@ -58,6 +62,7 @@ class Replay implements Core {
   readonly #asks: Handlers<Asks>
   readonly #acts: Handlers<Acts>
   readonly #intake: ReplayIntake
+  readonly #basemaps: ReplayBasemaps
   #start: Start
   #running: ReturnType<typeof setInterval> | undefined
   #watcher: Watcher | null = null
@@ -78,11 +83,15 @@ class Replay implements Core {
     this.#start = {
       version: 'replay', home: '~/.local/share/toancanh', profile, layers, states: [],
       sources: { sources: [], link: 'unknown', lost: 0, as_of: null, practice: true },
-      settings: { language: 'vi', theme: 'dark', text_scale: 1, epsg: null, layers: {}, camera: null, favourites: [] },
+      settings: { language: 'vi', theme: 'dark', text_scale: 1, epsg: null, layers: {}, camera: null, favourites: [], basemap: null, tile_cache_mb: 2000 },
       session: { name: '', role: 'guest' }, views: [], jobs: [], open: this.#asked(),
     }
     const intake = new ReplayIntake(() => this.#start.layers, features, (event) => this.#told(event), () => this.#job())
     this.#intake = intake
+    this.#basemaps = new ReplayBasemaps(
+      (event) => this.#tell(event),
+      (change) => this.#put('settings', { ...this.#start.settings, ...change }),
+    )
     this.#asks = {
       start: () => this.#first(),
       layers: () => this.#first().layers,
@@ -102,6 +111,7 @@ class Replay implements Core {
         return { type: 'FeatureCollection', numberMatched: found.length, numberReturned: found.length, features: found }
       },
       views: () => this.#start.views,
+      basemaps: () => this.#basemaps.list,
       moved: () => null,
       source_runs: ({ source }) => this.#runs(source),
       rejected: ({ source }) => {
@@ -122,6 +132,7 @@ class Replay implements Core {
       delete_view: ({ id }) => this.#put('views', this.#start.views.filter((view) => view.id !== id)),
       sync: ({ source }) => (this.#job(source ?? null), null),
       ...intake.acts,
+      ...this.#basemaps.acts,
       cancel_job: ({ id }) => (id > 100 ? this.#cancelled.add(id) : this.#end(id), null),
       ready: () => null,
       pause_source: ({ source, paused }) => (this.#pause(source, paused), null),

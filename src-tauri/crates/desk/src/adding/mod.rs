@@ -13,7 +13,8 @@ use crate::api::{AddedSource, Event, Failure, NewLayer, NewSource, Target};
 use crate::args::{AddSourceArgs, RemoveSourceArgs, SyncArgs};
 use crate::layers::Layer;
 use model::{Additions, LayerId, LayerSpec, Profile, Protocol, SourceSpec, Title};
-use naming::{free, new_layer, slug};
+use naming::new_layer;
+pub(crate) use naming::{free, slug};
 use sources::Url;
 use std::sync::Arc;
 
@@ -134,7 +135,7 @@ impl Desk {
         self.change_additions(|additions| additions.layers.retain(|layer| layer.id != *id))
     }
 
-    fn change_additions(&self, change: impl FnOnce(&mut Additions)) -> Result<(), Failure> {
+    pub(crate) fn change_additions(&self, change: impl FnOnce(&mut Additions)) -> Result<(), Failure> {
         let failed = |error| crate::failures::home(self.language(), &error);
         let (profile, ()) = self.home().change_additions(change).map_err(failed)?;
         self.adopt_profile(profile);
@@ -214,7 +215,7 @@ impl Desk {
     pub(crate) fn spec_for(&self, target: &Target, profile: &mut Profile) -> Result<(bool, LayerSpec), Failure> {
         match target {
             Target::Layer { layer } => match profile.layer(layer.as_str()) {
-                Some(spec) => Ok((false, spec.clone())),
+                Some(spec) => self.held_here(spec).map(|()| (false, spec.clone())),
                 None => match self.layers().get(layer) {
                     Some(held) => Ok((false, held.spec.clone())),
                     None => Err(self.failure("no_layer", [("layer", layer.as_str())])),

@@ -48,6 +48,7 @@ pub(super) fn new_layer(
         rest: None,
         sensorthings: None,
         changed_field: None,
+        remote: None,
         live_source: None,
         interval: model.and_then(|model| model.interval),
         freshness: Span::seconds(30 * 86_400),
@@ -83,7 +84,7 @@ pub(super) fn alike(layers: &[Arc<Layer>], names: &[&str]) -> Option<LayerId> {
 }
 
 /// Lower-case letters, digits and `_` of a title, for an id.
-pub(super) fn slug(title: &str, otherwise: &str) -> String {
+pub(crate) fn slug(title: &str, otherwise: &str) -> String {
     let folded = fold(title);
     let mut id = String::new();
     for c in folded.chars().take(ID_CHARS) {
@@ -102,7 +103,7 @@ pub(super) fn slug(title: &str, otherwise: &str) -> String {
 }
 
 /// The name itself, or with the first number that makes it free.
-pub(super) fn free(name: &str, taken: impl Fn(&str) -> bool) -> String {
+pub(crate) fn free(name: &str, taken: impl Fn(&str) -> bool) -> String {
     if !taken(name) {
         return name.to_owned();
     }

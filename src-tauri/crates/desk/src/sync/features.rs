@@ -229,11 +229,16 @@ async fn fetch_layer(
         areas: Some(&areas),
         staging: &staging,
     };
-    let answer = service.fetch(asked.client, wanted, progress).await;
-    let answer = answer.map_err(|error| match &credentials {
+    let hidden = |error: FetchError| match &credentials {
         Some(held) => held.hide(error),
         None => error,
-    });
+    };
+    if spec.remote.is_some() {
+        // Nothing of it is taken over; that its service answers, and what it can be asked, is worth knowing.
+        desk.look_at_remote(spec, asked.client, wanted).await.map_err(hidden)?;
+        return Ok(unchanged());
+    }
+    let answer = service.fetch(asked.client, wanted, progress).await.map_err(hidden);
     let Fetched::Features(fetched) = answer? else {
         return Ok(unchanged());
     };

@@ -76,6 +76,14 @@ impl Links {
         resolve(self.practice_url.as_deref(), text)
     }
 
+    /// The same for an address with places in it, which is no address yet.
+    pub(crate) fn resolve_text(&self, text: &str) -> Option<String> {
+        match text.strip_prefix("practice:") {
+            Some(path) => Some(format!("{}{path}", self.practice_url.as_deref()?)),
+            None => Some(text.to_owned()),
+        }
+    }
+
     pub(crate) fn url(&self, source: &str) -> Option<Url> {
         self.all.lock().iter().find(|link| link.spec.id == source)?.url.clone()
     }

@@ -43,7 +43,8 @@ struct Head {
 
 /// The pages of one layer's walk. What cannot be written or read is fetched: this is a shortcut, never a condition.
 pub(super) struct KeptPages {
-    path: PathBuf,
+    /// None where a caller has no folder for it.
+    path: Option<PathBuf>,
     first: Option<(String, Option<String>)>,
     file: Option<Arc<Mutex<File>>>,
     kept: Places,
@@ -64,7 +65,8 @@ pub(super) struct SoFar {
 impl KeptPages {
     /// Nothing touches the disk before a second page is asked for.
     pub(super) fn of(wanted: &Wanted<'_>) -> Self {
-        let path = wanted.staging.join(format!("{}.pages", wanted.layer));
+        let folder = Some(wanted.staging).filter(|folder| !folder.as_os_str().is_empty());
+        let path = folder.map(|folder| folder.join(format!("{}.pages", wanted.layer)));
         Self { path, first: None, file: None, kept: Places::new(), judged: None, done: false }
     }
 
@@ -112,7 +114,7 @@ impl KeptPages {
 
     /// Opens what lies there for this walk, or begins anew.
     async fn take_up(&mut self, walk: Walk) {
-        let path = self.path.clone();
+        let Some(path) = self.path.clone() else { return };
         let opening = tokio::task::spawn_blocking(move || open(&path, &walk));
         if let Ok(Ok((file, kept))) = opening.await {
             self.file = Some(Arc::new(Mutex::new(file)));
@@ -166,8 +168,8 @@ impl KeptPages {
     }
 
     fn end_early(&mut self) {
-        if self.file.take().is_some() {
-            let _ = std::fs::remove_file(&self.path);
+        if let (Some(_), Some(path)) = (self.file.take(), &self.path) {
+            let _ = std::fs::remove_file(path);
         }
     }
 }

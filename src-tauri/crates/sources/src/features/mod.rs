@@ -17,6 +17,7 @@ mod things;
 mod transfer;
 mod wfs;
 
+pub use ogc::asking;
 pub use recognise::{Offer, Recognised, recognise, recognise_with};
 
 use crate::net::{Client, FetchError};
@@ -56,7 +57,7 @@ pub struct Wanted<'a> {
     /// For warnings that name areas and draw none.
     pub areas: Option<&'a dyn Areas>,
     /// A folder for transfers and pages that are cut off, made when it is needed. Another fetch of the same layer goes on from
-    /// there.
+    /// there. Empty: nothing is set down.
     pub staging: &'a Path,
 }
 

@@ -1,7 +1,10 @@
 //! OGC API – Features, Part 1 (OGC 17-069r4) and of Part 2 (OGC 18-058r1) the name of the system: a whole collection,
-//! page by page.
+//! page by page, or a part of it ([`asking`]).
 //!
-//! Nothing is asked for that a server might ignore: no box, no time, no filter. `limit` is a wish that it may cap.
+//! For a whole collection nothing is asked for that a server might ignore: no box, no time, no filter. `limit` is a wish
+//! that it may cap.
+
+pub mod asking;
 
 use super::pages::{Pages, print_of};
 use super::recognise::Offer;
@@ -29,10 +32,33 @@ const PAGE: u64 = 1_000;
 
 async fn fetch(client: &Client, wanted: Wanted<'_>, progress: Progress<'_>) -> Result<Fetched, FetchError> {
     let plain = under(wanted.root, &["collections", wanted.name(), "items"])?;
+    let Some((mut walk, first)) = walked(client, plain, &wanted, progress).await? else {
+        return Ok(Fetched::NotModified);
+    };
+    let validator = walk.settle(client, &first).await?;
+    let about = about(client, &wanted).await;
+    let collection = walk.pages.finish(&first, &wanted)?;
+    let as_of = about.as_of.as_deref().and_then(moment).or(walk.last_modified);
+    Ok(Fetched::Features(Collection { validator, as_of, practice: about.practice, ..collection }))
+}
+
+/// All pages from an address on, or as many as are wanted, and the address that the first one really has; `None` when
+/// what is held is still the newest.
+async fn walked(
+    client: &Client,
+    plain: Url,
+    wanted: &Wanted<'_>,
+    progress: Progress<'_>,
+) -> Result<Option<(Walk, Url)>, FetchError> {
     let mut first = plain.clone();
     first.query_pairs_mut().append_pair("limit", &PAGE.min(wanted.at_most.unwrap_or(PAGE)).to_string());
-    let mut walk =
-        Walk { pages: Pages::new(client, &wanted), seen: HashSet::new(), validators: Vec::new(), last_modified: None };
+    let mut walk = Walk {
+        pages: Pages::new(client, wanted),
+        seen: HashSet::new(),
+        validators: Vec::new(),
+        last_modified: None,
+        more: false,
+    };
     let mut url = first.clone();
     let mut asked = wanted.validator;
     loop {
@@ -46,7 +72,7 @@ async fn fetch(client: &Client, wanted: Wanted<'_>, progress: Progress<'_>) -> R
             answer => answer?,
         };
         let body = match answer {
-            Answer::NotModified if asked.is_some() => return Ok(Fetched::NotModified),
+            Answer::NotModified if asked.is_some() => return Ok(None),
             Answer::NotModified => {
                 return Err(malformed(&url, "304 was answered without being asked for"));
             }
@@ -55,16 +81,12 @@ async fn fetch(client: &Client, wanted: Wanted<'_>, progress: Progress<'_>) -> R
         asked = None;
         let next = walk.page(&url, body)?;
         progress(walk.pages.received, walk.pages.announced);
+        walk.more = next.is_some();
         match next.filter(|_| !walk.pages.enough()) {
             Some(next) => url = next,
-            None => break,
+            None => return Ok(Some((walk, first))),
         }
     }
-    let validator = walk.settle(client, &first).await?;
-    let about = about(client, &wanted).await;
-    let collection = walk.pages.finish(&first, &wanted)?;
-    let as_of = about.as_of.as_deref().and_then(moment).or(walk.last_modified);
-    Ok(Fetched::Features(Collection { validator, as_of, practice: about.practice, ..collection }))
 }
 
 /// The collections of features of a service, and whether it says that its data is practice data.
@@ -133,6 +155,8 @@ struct Walk {
     seen: HashSet<Url>,
     validators: Vec<Option<String>>,
     last_modified: Option<Timestamp>,
+    /// The last page that was read names another one.
+    more: bool,
 }
 
 impl Walk {
@@ -157,13 +181,7 @@ impl Walk {
             return Err(FetchError::Changed { url: url.to_string() });
         }
         self.pages.announced = page.number_matched;
-        // Without the header it is CRS84, longitude first.
-        let mut north_first = false;
-        if let Some(name) = &body.content_crs {
-            let (crs, turned) = crate::crs::with_axes(name.trim().trim_start_matches('<').trim_end_matches('>'));
-            self.pages.crs(url, &crs)?;
-            north_first = turned;
-        }
+        let north_first = system(&mut self.pages, url, body.content_crs.as_deref())?;
         let print = print_of(page.features.iter().map(|raw| raw.get()));
         self.pages.begin(url, body.bytes.len(), page.features.len(), print)?;
         for raw in &page.features {
@@ -203,6 +221,15 @@ impl Walk {
         }
         Ok(None)
     }
+}
+
+/// Takes note of the system that a body is in; true where its latitude comes first. Without the header it is CRS84,
+/// longitude first.
+fn system(pages: &mut Pages, url: &Url, content_crs: Option<&str>) -> Result<bool, FetchError> {
+    let Some(name) = content_crs else { return Ok(false) };
+    let (crs, turned) = crate::crs::with_axes(name.trim().trim_start_matches('<').trim_end_matches('>'));
+    pages.crs(url, &crs)?;
+    Ok(turned)
 }
 
 #[derive(Default, Deserialize)]
