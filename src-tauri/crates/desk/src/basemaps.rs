@@ -9,6 +9,7 @@ use crate::api::{
     Settings,
 };
 use crate::args::{AddBasemapArgs, BasemapArgs, ChooseBasemapArgs, NoArgs, RecogniseArgs};
+use crate::sync::Held;
 use crate::tile_sets::{Owner, SetTile, TileSet};
 use crate::tiles::tile_range;
 use model::{BasemapSpec, Credit, TileProtocol, Title};
@@ -121,7 +122,7 @@ impl Desk {
     pub(crate) async fn recognise_basemap(self: &Arc<Self>, args: RecogniseArgs) -> Result<RecognisedBasemap, Failure> {
         let job = self.begin_job("recognise");
         let found = tokio::select! {
-            found = sources::tiles::recognise(&self.client, &args.url, None) => found,
+            found = self.recognised_basemap(&args) => found,
             () = job.cancelled() => Err(FetchError::Cancelled),
         };
         job.finish(if found.is_ok() { JobState::Done } else { JobState::Failed });
@@ -144,6 +145,15 @@ impl Desk {
         })
     }
 
+    async fn recognised_basemap(&self, args: &RecogniseArgs) -> Result<sources::tiles::Recognised, FetchError> {
+        let held = self.held_for(args.credentials.as_ref()).await?;
+        let found = sources::tiles::recognise(&self.client, &args.url, held.as_ref().map(Held::login)).await;
+        found.map_err(|error| match &held {
+            Some(held) => held.hide(error),
+            None => error,
+        })
+    }
+
     /// Adds a base map after one tile of the province came. Its address is recognised where no protocol is given.
     ///
     /// # Errors
@@ -153,7 +163,7 @@ impl Desk {
         let (protocol, url, found_title) = match args.protocol {
             Some(protocol) => (protocol, args.url.trim().to_owned(), None),
             None => {
-                let found = self.recognise_basemap(RecogniseArgs { url: args.url.clone() }).await?;
+                let found = self.recognise_basemap(RecogniseArgs { url: args.url.clone(), credentials: None }).await?;
                 (found.protocol, found.url, found.title)
             }
         };

@@ -108,12 +108,12 @@ pub fn kept(name: &str, geojson: &str) -> Vec<(String, Vec<u8>, bool)> {
     let all: HashMap<String, Box<RawValue>> = serde_json::from_str(geojson).unwrap();
     let features: Vec<Box<RawValue>> = serde_json::from_str(all["features"].get()).unwrap();
     let base = format!("collections/{name}/items");
-    let message = |feature: &Box<RawValue>| {
+    let message = |feature: &RawValue| {
         let id = &serde_json::from_str::<serde_json::Value>(feature.get()).unwrap()["id"];
         let id = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
         (format!("{base}/{id}"), feature.get().as_bytes().to_vec(), true)
     };
-    let mut messages: Vec<_> = features.iter().map(message).collect();
+    let mut messages: Vec<_> = features.iter().map(Box::as_ref).map(message).collect();
     messages.push((base, manifest(features.len()), true));
     messages
 }
