@@ -510,3 +510,30 @@ fn station_files_go_to_the_history_and_unknown_stations_are_kept_and_warned_of()
         "not_station_file"
     );
 }
+
+#[test]
+fn rejected_rows_are_seen_whole_mended_and_tried_again() {
+    let home = home();
+    let file = home.path().join("csyt.csv");
+    // Line 3 has north and east changed over, line 4 a range of beds.
+    let text = "id,name,level,beds,easting,northing\n\
+                a,Trạm một,tram_y_te,5,565956.0,1251476.2\n\
+                b,Trạm hai,tram_y_te,5,1251476.2,566456.0\n\
+                c,Trạm ba,tram_y_te,12-15,565456.0,1251976.2\n";
+    std::fs::write(&file, text).unwrap();
+    let import = ["import", file.to_str().unwrap(), "--layer", "clinics", "--crs", "EPSG:9209"];
+    let tried = json(home.path(), &[&import, ["--try"].as_slice()].concat());
+    assert_eq!((&tried["accepted"], &tried["rejected"]), (&1.into(), &2.into()), "{tried}");
+    let whole = run(home.path(), &[&import, ["--try"].as_slice()].concat());
+    let whole = String::from_utf8_lossy(&whole.stdout).into_owned();
+    assert!(whole.contains("row 4:") && whole.contains("beds = 12-15") && whole.contains("name = Trạm ba"), "{whole}");
+    let mended = [import.as_slice(), &["--swap", "3", "--edit", "4:beds=14"]].concat();
+    let tried = json(home.path(), &[mended.as_slice(), &["--try"]].concat());
+    assert_eq!((&tried["accepted"], &tried["rejected"]), (&3.into(), &0.into()), "{tried}");
+    assert_eq!(json(home.path(), &mended)["accepted"], 3);
+    let beds = json(home.path(), &["query", "clinics", "--where", "id = 'c'"]);
+    assert_eq!(beds["features"][0]["properties"]["beds"], 14, "{beds}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text, "the file itself is not changed");
+    let wrong = run(home.path(), &[import.as_slice(), &["--edit", "beds=14"]].concat());
+    assert_eq!(wrong.status.code(), Some(2));
+}
