@@ -346,6 +346,9 @@ impl Desk {
             }
         }
         self.tell(&Event::Sources { sources: self.sources_info() });
+        if before.basemaps != now.basemaps {
+            self.tell_basemaps();
+        }
     }
 
     fn address_of(&self, source: &NewSource) -> Result<Url, Failure> {
