@@ -1,9 +1,10 @@
-//! The `tiles:` scheme: vector tiles, point sources, label points and camera stills, as bytes.
+//! The `tiles:` scheme: vector tiles, point sources, label points, tiles of base maps and camera stills, as bytes.
 //!
-//! `/v/{layer}/{version}/{z}/{x}/{y}` · `/p/{layer}/{version}` · `/l/{layer}/{version}` · `/still/{layer}/{id}`
+//! `/v/{layer}/{version}/{z}/{x}/{y}` · `/p/{layer}/{version}` · `/l/{layer}/{version}` · `/still/{layer}/{id}` ·
+//! `/b/{basemap}/{z}/{x}/{y}`
 
 use desk::api::Failure;
-use desk::{Desk, LayerId, TileAnswer};
+use desk::{Desk, LayerId, SetTile, TileAnswer};
 use std::sync::Arc;
 use tauri::UriSchemeResponder;
 use tauri::http::{Response, StatusCode, Uri, header};
@@ -18,6 +19,7 @@ enum Wanted {
     Points(LayerId),
     Labels(LayerId),
     Still { layer: LayerId, id: String },
+    Basemap { id: String, z: u8, x: u32, y: u32 },
 }
 
 /// A deeper tile has no number that fits; the map never asks beyond 24.
@@ -25,17 +27,26 @@ const DEEPEST_ZOOM: u8 = 24;
 
 fn parse(path: &str) -> Option<Wanted> {
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    if let ["b", id, z, x, y] = parts.as_slice() {
+        let (z, x, y) = place(z, x, y)?;
+        return Some(Wanted::Basemap { id: decoded(id)?, z, x, y });
+    }
     let layer = LayerId::new(parts.get(1)?).ok()?;
     match (parts[0], &parts[2..]) {
         ("v", [_, z, x, y]) => {
-            let (z, x, y): (u8, u32, u32) = (z.parse().ok()?, x.parse().ok()?, y.parse().ok()?);
-            (z <= DEEPEST_ZOOM && x < 1 << z && y < 1 << z).then_some(Wanted::Tile { layer, z, x, y })
+            let (z, x, y) = place(z, x, y)?;
+            Some(Wanted::Tile { layer, z, x, y })
         }
         ("p", [_]) => Some(Wanted::Points(layer)),
         ("l", [_]) => Some(Wanted::Labels(layer)),
         ("still", [id]) => Some(Wanted::Still { layer, id: decoded(id)? }),
         _ => None,
     }
+}
+
+fn place(z: &str, x: &str, y: &str) -> Option<(u8, u32, u32)> {
+    let (z, x, y): (u8, u32, u32) = (z.parse().ok()?, x.parse().ok()?, y.parse().ok()?);
+    (z <= DEEPEST_ZOOM && x < 1 << z && y < 1 << z).then_some((z, x, y))
 }
 
 /// A segment as the window wrote it before it escaped it: ids hold spaces, accents and slashes.
@@ -81,6 +92,16 @@ pub fn answer(desk: &Arc<Desk>, uri: &Uri, responder: UriSchemeResponder) {
                 match desk.still(&layer, &id).await {
                     Ok(jpeg) => owed.give(StatusCode::OK, "image/jpeg", jpeg),
                     Err(failure) => fail(owed, &failure),
+                }
+            });
+        }
+        Some(Wanted::Basemap { id, z, x, y }) => {
+            let desk = desk.clone();
+            tauri::async_runtime::spawn(async move {
+                match desk.basemap_tile(&id, z, x, y).await {
+                    SetTile::Tile { form, bytes, .. } => owed.give(StatusCode::OK, form.media_type(), bytes),
+                    // The map takes 404 as "no tile" without complaint, and draws a coarser one in its place.
+                    SetTile::Empty | SetTile::Missing => owed.give(StatusCode::NOT_FOUND, "text/plain", Vec::new()),
                 }
             });
         }
@@ -168,6 +189,11 @@ mod tests {
         for bad in
             ["/", "/v/communes/3/8/203", "/v/../3/8/1/1", "/v/communes/3/999/1/1", "/x/schools/1", "/p/Schools/1"]
         {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+        let tile = Wanted::Basemap { id: "nen-tinh".into(), z: 8, x: 203, y: 120 };
+        assert_eq!(parse("/b/nen-tinh/8/203/120"), Some(tile));
+        for bad in ["/b/nen-tinh/8/203", "/b/nen-tinh/8/256/1", "/b/a%/1/0/0"] {
             assert_eq!(parse(bad), None, "{bad}");
         }
         assert_eq!(parse("/v/communes/3/8/256/120"), None, "the last column of zoom 8 is 255");

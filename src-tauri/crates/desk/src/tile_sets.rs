@@ -194,7 +194,7 @@ impl Desk {
         if let Some(tile) = held.as_ref().filter(|tile| tile.fresh_until > now) {
             return shown(tile.clone());
         }
-        if running.rests(now) {
+        if running.resting(now).is_some() {
             return self.old(&running, held);
         }
         // On a task of its own: what was asked for is kept, whoever waits for it.
@@ -300,6 +300,10 @@ impl Desk {
         if let Some(source) = &*source {
             return Ok(source.clone());
         }
+        // Whoever waited while another tried in vain need not try at once.
+        if let Some(error) = running.resting(self.now()) {
+            return Err(error);
+        }
         let set = &running.set;
         let held = self.held_for(set.credentials.as_ref()).await?;
         let spec = TileSpec {
@@ -310,8 +314,11 @@ impl Desk {
             login: held.as_ref().map(crate::sync::Held::login),
         };
         let opened = TileSource::open(&self.client, &spec).await;
-        let opened = opened.map_err(|error| held.map_or(error.clone(), |held| held.hide(error)))?;
-        Ok(source.insert(Arc::new(opened)).clone())
+        let opened = opened.map_err(|error| held.map_or(error.clone(), |held| held.hide(error)));
+        if let Err(error) = &opened {
+            self.fared_ill(running, error);
+        }
+        Ok(source.insert(Arc::new(opened?)).clone())
     }
 
     /// Asks the source for a tile and keeps it; one that waits for another's request takes what that brought.
@@ -344,6 +351,9 @@ impl Desk {
             return Ok((Ensured::Fetched, tile.clone()));
         }
         let _turn = running.turns.acquire().await.map_err(|_| FetchError::Cancelled)?;
+        if let Some(error) = running.resting(self.now()).filter(|_| !kept) {
+            return Err(error);
+        }
         let source = self.opened(running).await?;
         let validator = held.as_ref().and_then(|tile| tile.validator.as_deref());
         let answer = source.tile(place.z, place.x, place.y, validator).await?;
@@ -412,6 +422,10 @@ impl Desk {
         let now = self.now();
         let changed = {
             let mut health = running.health.lock();
+            if health.rests_until.is_some_and(|until| now < until) {
+                // One of several that were on their way together: it adds nothing.
+                return;
+            }
             let next = health.backoff.failed_at(now, error);
             if !error.answered() || health.backoff.failures() >= BAD_ANSWERS || error.retry_after_secs().is_some() {
                 health.rests_until = Some(next);
@@ -445,8 +459,10 @@ impl Desk {
 }
 
 impl Running {
-    fn rests(&self, now: Timestamp) -> bool {
-        self.health.lock().rests_until.is_some_and(|until| now < until)
+    /// Why the source is left alone now, while it is.
+    fn resting(&self, now: Timestamp) -> Option<FetchError> {
+        let health = self.health.lock();
+        health.rests_until.filter(|until| now < *until).and(health.error.clone())
     }
 }
 

@@ -16,8 +16,8 @@ use sources::{Client, TileArchive, Url};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A tile within the province, one at its edge's far side, and one far away.
-const INSIDE: (u8, u32, u32) = (11, 1627, 960);
+/// A tile whose middle lies in the province, and one far away.
+const INSIDE: (u8, u32, u32) = (11, 1627, 959);
 const FAR: (u8, u32, u32) = (11, 100, 100);
 const COLOUR: [u8; 3] = [200, 40, 60];
 
@@ -133,7 +133,7 @@ async fn mapservers_tile_mode_gives_pictures_and_vector_tiles_by_template() {
         }
     }
     // An error page of MapServer comes with status 200.
-    let url = format!("{root}?mode=tile&tilemode=gmap&tile={{x}}+{{y}}+{{z}}&layers=nowhere&map.imagetype=png");
+    let url = format!("{root}?mode=tile&tilemode=gmap&tile={{x}}+{{y}}&z={{z}}&layers=communes&map.imagetype=png");
     let spec = TileSpec { protocol: TileProtocol::Xyz, url: &url, layer: None, style: None, login: None };
     let source = TileSource::open(&client, &spec).await.unwrap();
     let error = source.tile(INSIDE.0, INSIDE.1, INSIDE.2, None).await.unwrap_err();

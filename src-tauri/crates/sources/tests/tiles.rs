@@ -90,8 +90,9 @@ async fn huge_and_slow_answers_meet_their_limits() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let root = format!("http://{}/{{z}}/{{x}}/{{y}}.png", listener.local_addr().unwrap());
     tokio::spawn(async move {
-        use tokio::io::AsyncWriteExt;
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let (mut socket, _) = listener.accept().await.unwrap();
+        let _ = socket.read(&mut [0; 4_096]).await;
         let _ = socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n").await;
         while socket.write_all(b"\x89").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(50)).await;

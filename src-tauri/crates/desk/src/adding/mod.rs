@@ -170,6 +170,9 @@ impl Desk {
             }
         }
         self.tell(&Event::Sources { sources: self.sources_info() });
+        if before.basemaps != now.basemaps {
+            self.tell_basemaps();
+        }
     }
 
     /// A new source as the profile would have it, without an id.

@@ -75,6 +75,11 @@ fn walk<'a>(html: &'a str, take: &mut impl FnMut(Piece<'a>)) {
             rest = inner;
             continue;
         }
+        if let Some(comment) = inner.strip_prefix("!--") {
+            let Some(end) = comment.find("-->") else { return };
+            rest = &comment[end + 3..];
+            continue;
+        }
         let Some(end) = inner.find('>') else { return };
         let (tag, after) = inner.split_at(end);
         take(Piece::Tag(tag));
@@ -197,6 +202,7 @@ mod tests {
         }
         assert_eq!(pairs("<a href=//h/x>x</a>"), [("x".into(), Some("https://h/x".into()))]);
         assert_eq!(pairs("<script>alert('x')</script>ok<style>p{}</style>"), [("ok".into(), None)]);
+        assert_eq!(pairs("a <!-- <b>not</b> this --> b"), [("a b".into(), None)]);
         assert_eq!(pairs("<img src=x onerror=alert(1)>ok"), [("ok".into(), None)]);
         assert_eq!(pairs("<a data-href='https://evil/' title=x>x</a>"), [("x".into(), None)]);
         assert_eq!(pairs("&#60;b&#62; &#x41; &#0; &unknown;"), [("<b> A &#0; &unknown;".into(), None)]);
