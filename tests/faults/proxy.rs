@@ -1,6 +1,6 @@
 //! A proxy that answers with what a server said, or with what becomes of that on a bad line.
 
-use super::Random;
+use super::{Random, wire};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write;
@@ -24,15 +24,15 @@ pub enum Fault {
     Bit,
     /// A letter of a name becomes another one.
     Letter,
-    /// The head announces more than comes.
+    /// The head announces more than comes; without heads, some bytes are left out.
     LengthOver,
-    /// It announces less.
+    /// It announces less; without heads, the rest never comes.
     LengthUnder,
-    /// Something else stands between head and body.
+    /// Something else stands between head and body, or anywhere.
     Garbage,
-    /// Half of a packed body, under its own length.
+    /// Half of a packed body, under its own length; without heads, zeros in place of the rest.
     HalfGzip,
-    /// The first piece comes twice.
+    /// The first piece comes twice, or any other.
     Twice,
     /// A page of somebody else's, with status 200.
     Portal,
@@ -59,6 +59,8 @@ impl Fault {
 #[derive(Clone)]
 pub enum Target {
     Port(u16),
+    /// Not by HTTP.
+    Wire(u16),
     /// A CGI program with its surroundings; one process a request.
     Cgi {
         program: PathBuf,
@@ -66,11 +68,24 @@ pub enum Target {
     },
 }
 
-struct Plan {
+pub struct Plan {
     target: Target,
     seen: usize,
+    /// Bytes of the answers since the last word on how to behave, and how many they were the last time that all went well: only
+    /// of what is not HTTP.
+    pub came: usize,
+    pub length: usize,
     /// The fault, the request that it is for, a seed, and what the names end in.
     fault: Option<(Fault, usize, u64, &'static str)>,
+}
+
+impl Plan {
+    /// Counts a request: what is to become of its answer.
+    pub fn next(&mut self) -> Option<(Fault, u64, &'static str)> {
+        self.seen += 1;
+        let at = self.seen - 1;
+        self.fault.filter(|(_, nth, ..)| *nth == at).map(|(fault, _, seed, names)| (fault, seed, names))
+    }
 }
 
 pub struct Proxy {
@@ -82,11 +97,15 @@ impl Proxy {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let plan = Arc::new(Mutex::new(Plan { target: Target::Port(0), seen: 0, fault: None }));
+        let plan = Arc::new(Mutex::new(Plan { target: Target::Port(0), seen: 0, came: 0, length: 0, fault: None }));
         let followed = plan.clone();
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                tokio::spawn(pass(near, followed.clone()));
+                let target = followed.lock().unwrap().target.clone();
+                match target {
+                    Target::Wire(port) => drop(tokio::spawn(wire::pass(near, port, followed.clone()))),
+                    _ => drop(tokio::spawn(pass(near, followed.clone()))),
+                }
             }
         });
         Self { port, plan }
@@ -98,12 +117,13 @@ impl Proxy {
 
     pub fn behave(&self) {
         let mut plan = self.plan.lock().unwrap();
-        (plan.seen, plan.fault) = (0, None);
+        (plan.seen, plan.came, plan.fault) = (0, 0, None);
     }
 
     pub fn misbehave(&self, fault: Fault, at: usize, seed: u64, names: &'static str) {
         let mut plan = self.plan.lock().unwrap();
-        (plan.seen, plan.fault) = (0, Some((fault, at, seed, names)));
+        plan.length = plan.came.max(plan.length);
+        (plan.seen, plan.came, plan.fault) = (0, 0, Some((fault, at, seed, names)));
     }
 
     /// Requests since the last word on how to behave.
@@ -178,14 +198,12 @@ async fn pass(mut near: TcpStream, plan: Arc<Mutex<Plan>>) {
     }
     let (target, fault) = {
         let mut plan = plan.lock().unwrap();
-        plan.seen += 1;
-        let at = plan.seen - 1;
-        (plan.target.clone(), plan.fault.filter(|(_, nth, ..)| *nth == at))
+        (plan.target.clone(), plan.next())
     };
     let Some(answer) = ask(&target, &request).await else { return };
     match fault {
         None => drop(near.write_all(&answer.bytes(answer.body.len())).await),
-        Some((fault, _, seed, names)) => spoil(near, answer, fault, Random(seed), names).await,
+        Some((fault, seed, names)) => spoil(near, answer, fault, Random(seed), names).await,
     }
 }
 
@@ -200,6 +218,7 @@ async fn ask(target: &Target, request: &[u8]) -> Option<Answer> {
             far.read_to_end(&mut answer).await.ok()?;
             answer
         }
+        Target::Wire(_) => return None,
         Target::Cgi { program, envs } => {
             let path = text.split(' ').nth(1)?;
             let mut command = std::process::Command::new(program);

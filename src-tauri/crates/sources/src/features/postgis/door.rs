@@ -15,7 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Connection, Error as PgError};
+use tokio_postgres::types::FromSql;
+use tokio_postgres::{Connection, Error as PgError, Row};
 use url::Url;
 
 const USUAL_PORT: u16 = 5432;
@@ -127,6 +128,12 @@ impl<'a> Door<'a> {
             Ok(answer) => answer.map_err(|error| self.explain(&error, began.elapsed(), true)),
             Err(_) => Err(FetchError::Timeout { host: self.host(), secs: limit.as_secs(), answered: true }),
         }
+    }
+
+    /// A value of a row, by its place. What was asked for has its type, unless a byte was changed on the way: then this is
+    /// `malformed`.
+    pub(super) fn value<'r, T: FromSql<'r>>(&self, row: &'r Row, at: usize) -> Result<T, FetchError> {
+        row.try_get(at).map_err(|error| self.explain(&error, Duration::ZERO, true))
     }
 
     /// What went wrong, after so long a wait; `inside`: the user had been let in.

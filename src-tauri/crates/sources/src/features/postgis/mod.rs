@@ -183,8 +183,8 @@ async fn state(
         Err(error) => return Err(error),
     };
     door.step(inner.commit()).await?;
-    let count = u64::try_from(row.get::<_, i64>(0)).unwrap_or_default();
-    let (newest, hash): (Option<&str>, Option<&str>) = (row.get(1), row.get(2));
+    let count = u64::try_from(door.value::<i64>(&row, 0)?).unwrap_or_default();
+    let (newest, hash): (Option<&str>, Option<&str>) = (door.value(&row, 1)?, door.value(&row, 2)?);
     let print = table.print(wanted);
     let validator = format!("{count}:{}:{}:{print:x}", newest.unwrap_or_default(), hash.unwrap_or_default());
     Ok(Some(State { count, newest: newest.and_then(instant), validator }))

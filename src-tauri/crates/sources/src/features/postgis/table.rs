@@ -60,11 +60,11 @@ impl Table {
             let offers = offers.into_iter().filter_map(|offer| offer.collection).collect();
             return Err(FetchError::NoCollection { host: door.host(), collection: wanted.name().into(), offers });
         };
-        let (oid, whole): (u32, bool) = (found.get(0), found.get(4));
+        let (oid, whole): (u32, bool) = (door.value(&found, 0)?, door.value(&found, 4)?);
         let mut table = Self {
-            schema: found.get(1),
-            name: found.get(2),
-            has_versions: found.get::<_, bool>(3) && whole,
+            schema: door.value(&found, 1)?,
+            name: door.value(&found, 2)?,
+            has_versions: door.value::<bool>(&found, 3)? && whole,
             shape: String::new(),
             columns: Vec::new(),
             primary_key: Vec::new(),
@@ -72,7 +72,7 @@ impl Table {
             extension,
             warning: None,
         };
-        if !found.get::<_, bool>(5) {
+        if !door.value::<bool>(&found, 5)? {
             let grant = format!(
                 "GRANT USAGE ON SCHEMA {} TO {role}; GRANT SELECT ON {} TO {role}",
                 quoted(&table.schema),
@@ -107,11 +107,11 @@ impl Table {
                 AND pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT') ORDER BY a.attnum";
         let mut shapes = Vec::new();
         for row in door.step(transaction.query(columns, &[&oid])).await? {
-            let (name, type_name): (&str, &str) = (row.get(0), row.get(1));
+            let (name, type_name): (&str, &str) = (door.value(&row, 0)?, door.value(&row, 1)?);
             if is_shape(type_name) {
                 shapes.push(name.to_owned());
             }
-            self.columns.extend(Column::new(name, type_name, row.get(2)));
+            self.columns.extend(Column::new(name, type_name, door.value(&row, 2)?));
         }
         let usual = USUAL.iter().find_map(|usual| shapes.iter().find(|name| *name == usual));
         let Some(shape) = usual.or(shapes.first()) else {
@@ -127,7 +127,8 @@ impl Table {
             JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
             WHERE i.indrelid = $1 AND i.indisprimary AND k.place <= i.indnkeyatts ORDER BY k.place";
         let key = door.step(transaction.query(key, &[&oid])).await?;
-        let places = key.iter().map(|row| self.place(row.get(0))).collect::<Option<Vec<usize>>>();
+        let places = key.iter().map(|row| door.value(row, 0).map(|name| self.place(name)));
+        let places = places.collect::<Result<Option<Vec<usize>>, FetchError>>()?;
         self.primary_key = places.unwrap_or_default();
         for (what, name) in [("id_field", wanted.id_field), ("changed_field", wanted.changed_field)] {
             if let Some(name) = name.filter(|name| self.column(name).is_none()) {
@@ -158,7 +159,8 @@ impl Table {
                 AND f_table_name::text = $2::text AND f_geography_column::text = $3::text"
         );
         let said = door.step(transaction.query(&said, &[&self.schema, &self.name, &self.shape])).await?;
-        let srid = said.first().and_then(|row| row.get::<_, Option<i32>>(0)).and_then(|srid| u32::try_from(srid).ok());
+        let srid: Option<i32> = said.first().map(|row| door.value(row, 0)).transpose()?.flatten();
+        let srid = srid.and_then(|srid| u32::try_from(srid).ok());
         if let Some(srid) = srid.filter(|srid| *srid != 0) {
             self.crs = Some(self.system(door, srid, transaction).await?);
         }
@@ -181,7 +183,8 @@ impl Table {
         );
         let number = i32::try_from(srid).unwrap_or(i32::MAX);
         let entry = door.step(transaction.query_opt(&entry, &[&number])).await?;
-        Ok(entry.map_or_else(|| system(srid, None, None, None), |row| system(srid, row.get(0), row.get(1), row.get(2))))
+        let Some(row) = entry else { return Ok(system(srid, None, None, None)) };
+        Ok(system(srid, door.value(&row, 0)?, door.value(&row, 1)?, door.value(&row, 2)?))
     }
 
     /// The rows in the order of their key: of the primary key, which has an index, else of the column `key`.
@@ -256,7 +259,7 @@ pub(super) async fn extension(door: &Door<'_>, transaction: &Transaction<'_>) ->
     let extension = "SELECT n.nspname::text FROM pg_catalog.pg_extension e
         JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'postgis'";
     match door.step(transaction.query_opt(extension, &[])).await? {
-        Some(row) => Ok(row.get(0)),
+        Some(row) => door.value(&row, 0),
         None => Err(FetchError::Service {
             host: door.host(),
             code: "no_postgis".into(),
@@ -287,10 +290,12 @@ pub(super) async fn offers(
         ORDER BY 1 LIMIT {OFFERED}"
     );
     let rows = door.step(transaction.query(&offered, &[&schema])).await?;
-    let offer = |row: &Row| Offer {
-        collection: Some(row.get(0)),
-        title: row.get(1),
-        features: row.get::<_, Option<i64>>(2).and_then(|rows| u64::try_from(rows).ok()),
+    let offer = |row: &Row| -> Result<Offer, FetchError> {
+        Ok(Offer {
+            collection: Some(door.value(row, 0)?),
+            title: door.value(row, 1)?,
+            features: door.value::<Option<i64>>(row, 2)?.and_then(|rows| u64::try_from(rows).ok()),
+        })
     };
-    Ok(rows.iter().map(offer).collect())
+    rows.iter().map(offer).collect()
 }
