@@ -57,6 +57,15 @@ describe('applying a composition', () => {
     expect(drawn().go({})).toEqual([])
   })
 
+  it('makes_a_source_anew_when_its_tiles_go_less_deep', () => {
+    const remote = { answered_at: null, filters: true, tiles: null, zooms: [11, 14] as [number, number] }
+    const layers = PROVINCE.map((one) => (one.id === 'roads' ? { ...one, remote } : one))
+    const calls = drawn().go({ layers })
+    expect(calls.filter((call) => call.includes('source'))).toEqual(['-source roads', '+source roads [object Object]'])
+    expect(calls.indexOf('-source roads')).toBeGreaterThan(calls.findLastIndex((call) => call.startsWith('-layer roads')))
+    expect(calls.findIndex((call) => call.startsWith('+layer roads'))).toBeGreaterThan(calls.indexOf('-source roads'))
+  })
+
   it('switches_the_theme_without_touching_a_source', () => {
     const calls = drawn().go({ palette: palette('light') })
     expect(calls.length).toBeGreaterThan(40)

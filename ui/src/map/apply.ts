@@ -1,5 +1,5 @@
 /** Brings the map from one composition to the next, touching only what differs: sources and camera stay as they are. */
-import type { LayerSpecification, Map as MapLibreMap, VectorTileSource } from 'maplibre-gl'
+import type { LayerSpecification, Map as MapLibreMap, SourceSpecification, VectorTileSource } from 'maplibre-gl'
 import type { Composition } from './style'
 
 type Properties = Record<string, unknown>
@@ -28,24 +28,31 @@ function update(map: MapLibreMap, before: Loose, after: Loose): void {
 /** Whether a style layer can be changed in place. */
 const compatible = (before: Loose, after: Loose): boolean => before.type === after.type && before.source === after.source
 
+/** Whether a source stays: how deep its tiles go cannot be changed in place. */
+function stays(before: SourceSpecification | undefined, after: SourceSpecification | undefined): boolean {
+  if (before?.type !== after?.type) return false
+  if (before?.type !== 'vector' || after?.type !== 'vector') return true
+  return before.minzoom === after.minzoom && before.maxzoom === after.maxzoom
+}
+
 export function apply(map: MapLibreMap, before: Composition, after: Composition): void {
   const old = new Map(before.layers.map((layer) => [layer.id, layer as Loose]))
   const next = new Map(after.layers.map((layer) => [layer.id, layer as Loose]))
   for (const [id, layer] of old) {
     const kept = next.get(id)
-    if (!kept || !compatible(layer, kept)) {
+    const source = layer.source ?? ''
+    if (!kept || !compatible(layer, kept) || !stays(before.sources.get(source), after.sources.get(source))) {
       map.removeLayer(id)
       old.delete(id)
     }
   }
   for (const [id, source] of before.sources) {
-    const kept = after.sources.get(id)
-    if (kept?.type !== source.type) map.removeSource(id)
+    if (!stays(source, after.sources.get(id))) map.removeSource(id)
   }
   for (const [id, source] of after.sources) {
     const known = before.sources.get(id)
-    if (known?.type !== source.type) map.addSource(id, source)
-    else if (source.type === 'vector' && known.type === 'vector' && !same(known.tiles, source.tiles)) {
+    if (!stays(known, source)) map.addSource(id, source)
+    else if (source.type === 'vector' && known?.type === 'vector' && !same(known.tiles, source.tiles)) {
       map.getSource<VectorTileSource>(id)?.setTiles(source.tiles ?? [])
     }
   }

@@ -83,4 +83,10 @@ describe('style', () => {
     const roads = compose(state({ layers })).sources.get('roads')
     expect(roads).toMatchObject({ tiles: ['tiles://localhost/v/roads/7/{z}/{x}/{y}'], minzoom: 5, maxzoom: 16 })
   })
+
+  it('asks_the_data_centre_for_no_tiles_that_it_does_not_cut', () => {
+    const remote = { answered_at: null, filters: true, tiles: null, zooms: [11, 14] as [number, number] }
+    const layers = PROVINCE.map((one) => (one.id === 'roads' ? { ...one, tiled: true, remote } : one))
+    expect(compose(state({ layers })).sources.get('roads')).toMatchObject({ minzoom: 11, maxzoom: 14 })
+  })
 })

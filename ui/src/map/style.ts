@@ -47,7 +47,8 @@ function sourcesOf(info: LayerInfo, base: string): [string, SourceSpecification]
     return [[pointsOf(info.id), points], ...dots]
   }
   const tiles: SourceSpecification = {
-    type: 'vector', tiles: [tileAddress(base, info)], minzoom: MIN_TILE_ZOOM, maxzoom: MAX_TILE_ZOOM,
+    type: 'vector', tiles: [tileAddress(base, info)],
+    minzoom: Math.max(MIN_TILE_ZOOM, info.remote?.zooms?.[0] ?? 0), maxzoom: Math.min(MAX_TILE_ZOOM, info.remote?.zooms?.[1] ?? MAX_TILE_ZOOM),
   }
   const labels: [string, SourceSpecification][] = hasLabelPoints({ info }) && !info.tiled
     ? [[labelsOf(info.id), { type: 'geojson', data: EMPTY, maxzoom: 16 }]]

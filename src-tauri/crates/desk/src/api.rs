@@ -100,6 +100,8 @@ pub struct RemoteInfo {
     pub filters: bool,
     /// How its tiles come; `null` where their address is the practice data centre's, and that is not known.
     pub tiles: Option<TileSetState>,
+    /// The least and the deepest zoom of its tiles, once they were asked for: beyond, the map enlarges the deepest.
+    pub zooms: Option<[u8; 2]>,
 }
 
 /// A live layer's features counted by freshness.

@@ -16,4 +16,8 @@ filters: boolean,
 /**
  * How its tiles come; `null` where their address is the practice data centre's, and that is not known.
  */
-tiles: TileSetState | null, };
+tiles: TileSetState | null, 
+/**
+ * The least and the deepest zoom of its tiles, once they were asked for: beyond, the map enlarges the deepest.
+ */
+zooms: [number, number] | null, };

@@ -41,6 +41,8 @@ pub(crate) struct Remotes {
     holes: Mutex<HashSet<LayerId>>,
     /// How often such a layer was drawn anew.
     drawn_anew: Mutex<HashMap<LayerId, u32>>,
+    /// The least and the deepest zoom of each layer's tiles.
+    zooms: Mutex<HashMap<LayerId, (u8, u8)>>,
     /// How each layer's tiles fared when windows were told last.
     fared: Mutex<HashMap<LayerId, TileSetState>>,
 }
@@ -70,6 +72,8 @@ impl Desk {
             // Another service or collection than before.
             None => all.remove(&spec.id),
         };
+        drop(all);
+        self.recall_zooms(spec);
     }
 
     /// The layer's own word for the window.
@@ -80,6 +84,7 @@ impl Desk {
             answered_at: about.as_ref().map(|about| about.answered_at),
             filters: about.as_ref().is_some_and(|about| plan::filtering(spec, &about.abilities).is_some()),
             tiles: self.remote_tiles_state(spec),
+            zooms: self.remotes().zooms.lock().get(&spec.id).map(|(least, deepest)| [*least, *deepest]),
         })
     }
 

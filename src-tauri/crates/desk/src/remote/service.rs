@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(12);
 /// A search goes on without whoever takes longer.
 pub(super) const SEARCH_PATIENCE: Duration = Duration::from_millis(1_500);
 /// Answers kept of each layer.
-const KEEP: u32 = 200;
+pub(super) const KEEP: u32 = 200;
 /// A larger answer is not kept: it is cheaper to ask again than to write it down.
 const KEEP_BYTES: usize = 2 << 20;
 /// What a service can do is asked again after this, where no schedule does it.

@@ -1,6 +1,7 @@
 //! The tiles of a layer that stays in the data centre, under the names of ours.
 
 use super::plan::attribute_of;
+use super::service::KEEP;
 use crate::Desk;
 use crate::api::{Event, Failure, TileSetState, TileSetStatus};
 use crate::layers::{Layer, tile_fields};
@@ -10,6 +11,11 @@ use model::{LayerId, LayerSpec, TileProtocol};
 use spatial::{ForeignNames, foreign_tile};
 use std::sync::Arc;
 use store::TilePlace;
+
+/// The name that the zooms of tiles are kept under.
+fn zooms_key(url: &str) -> String {
+    format!("{url} zooms")
+}
 
 impl Desk {
     /// Whether a layer stays in the data centre: its tiles come by [`Desk::tile_of`].
@@ -30,6 +36,10 @@ impl Desk {
         let Some(set) = self.tiles_of_remote(&layer.spec) else {
             return Err(self.failure("no_practice", [("source", id.as_str())]));
         };
+        let known = self.remotes().zooms.lock().contains_key(id);
+        if !known && let Ok(said) = self.tile_description(&set).await {
+            self.note_zooms(&layer.spec, &set, (said.min_zoom, said.max_zoom));
+        }
         let tile = self.set_tile(&set, TilePlace { z, x, y }).await;
         let state = self.tile_set_state(&set);
         let told = self.remotes().fared.lock().insert(id.clone(), state.clone());
@@ -107,6 +117,28 @@ impl Desk {
             id: remote.and_then(|remote| remote.tile_id.clone()).or_else(|| spec.id_field.clone()),
             fields,
         }
+    }
+
+    /// Takes note of how deep the tiles go, for now and for a start without the network.
+    fn note_zooms(&self, spec: &LayerSpec, set: &TileSet, zooms: (u8, u8)) {
+        self.remotes().zooms.lock().insert(spec.id.clone(), zooms);
+        if let Ok(body) = serde_json::to_string(&zooms) {
+            // What cannot be kept now is asked again.
+            let _ = self.history().keep_answer(&spec.id, &zooms_key(&set.url), self.now(), &body, KEEP);
+        }
+        self.tell_layer(&spec.id);
+    }
+
+    /// As [`Desk::recall_remote`], of the tiles.
+    pub(super) fn recall_zooms(&self, spec: &LayerSpec) {
+        let set = self.tiles_of_remote(spec);
+        let kept = set.and_then(|set| self.history().answer(&spec.id, &zooms_key(&set.url)).ok().flatten());
+        let zooms: Option<(u8, u8)> = kept.and_then(|kept| serde_json::from_str(&kept.body).ok());
+        let mut all = self.remotes().zooms.lock();
+        match zooms {
+            Some(zooms) => all.insert(spec.id.clone(), zooms),
+            None => all.remove(&spec.id),
+        };
     }
 
     /// Tiles come again: the map, which does not ask twice for what it has no tile of, is given new addresses.
