@@ -29,6 +29,7 @@ mod rest;
 mod role;
 mod schema;
 mod text;
+mod wkb_reader;
 
 pub use credentials::{holds_login, is_secret_name};
 pub use feature::{Feature, FeatureId, Provenance, Value};
