@@ -189,7 +189,9 @@ mod tests {
             read(&counted(4, &[empty.clone(), full])).unwrap(),
             Some(MultiPoint(vec![Point::new(1.0, 2.0)]).into())
         );
-        for none in [empty.clone(), counted(4, &[empty.clone()]), counted(2, &[]), counted(3, &[]), counted(7, &[])] {
+        for none in
+            [empty.clone(), counted(4, std::slice::from_ref(&empty)), counted(2, &[]), counted(3, &[]), counted(7, &[])]
+        {
             assert_eq!(read(&none).unwrap(), None, "{none:?}");
         }
     }
