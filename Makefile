@@ -70,7 +70,7 @@ lint: ui/dist/index.html
 test: system-test ui/dist/index.html lint
 	@echo '── tests of the window'
 	@cd ui && npm test --silent
-	@if [ -n "$(FULL)" ]; then .ci/foreign-tools; fi
+	@if [ -n "$(FULL)" ]; then .ci/foreign-tools; .ci/fuzz briefly; fi
 	@echo '── tests of the program'
 	@cargo build --locked --workspace $(CARGO_FEATURES)
 	@.ci/test-rust $(if $(FULL),full) $(CARGO_FEATURES)

@@ -1,6 +1,5 @@
 //! The geometry codec: WKB and the GeoPackage blob around it, both ways, safe on hostile bytes.
 
-use geo_traits::to_geo::ToGeoGeometry;
 use geo_types::{Coord, Geometry};
 use serde::{Deserialize, Serialize};
 
@@ -105,41 +104,14 @@ pub enum GeometryError {
     Empty,
 }
 
-/// Deeper nesting of collections than any real file has; the reader recurses, and a stack overflow cannot be caught.
-const MAX_NESTING: usize = 8;
-
-/// Reads ISO WKB or EWKB; Z and M are dropped.
+/// Reads ISO WKB or EWKB; Z and M are dropped, and parts without a coordinate.
 ///
 /// # Errors
 /// [`GeometryError::Wkb`] for truncated, over-counted or too deeply nested bytes; [`GeometryError::Empty`] for a
 /// geometry without a coordinate. Never panics or aborts on any bytes.
 pub fn from_wkb(bytes: &[u8]) -> Result<Geometry<f64>, GeometryError> {
-    // A collection's header is 9 bytes, so counting type-7 headers at the front bounds the recursion.
-    if nesting(bytes) > MAX_NESTING {
-        return Err(GeometryError::Wkb("collections nested too deeply".into()));
-    }
-    let wkb = wkb::reader::read_wkb(bytes).map_err(|error| GeometryError::Wkb(error.to_string()))?;
-    let geometry = wkb.try_to_geometry().ok_or(GeometryError::Empty)?;
+    let geometry = crate::wkb_reader::read(bytes)?.ok_or(GeometryError::Empty)?;
     if geometry_bbox(&geometry).is_empty() { Err(GeometryError::Empty) } else { Ok(geometry) }
-}
-
-/// How many collection headers follow each other at the start.
-fn nesting(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    let mut depth = 0;
-    while let Some(header) = bytes.get(at..at + 9) {
-        let little = header[0] == 1;
-        let word = |b: &[u8]| {
-            let b = [b[0], b[1], b[2], b[3]];
-            if little { u32::from_le_bytes(b) } else { u32::from_be_bytes(b) }
-        };
-        if word(&header[1..5]) & 0xff != 7 && word(&header[1..5]) % 1000 != 7 {
-            break;
-        }
-        depth += 1;
-        at += 9;
-    }
-    depth
 }
 
 /// Writes little-endian ISO WKB in x, y.

@@ -32,6 +32,7 @@ mod role;
 mod schema;
 mod text;
 mod tiles;
+mod wkb_reader;
 
 pub use basemap::{BasemapSpec, DRAWN_BASEMAP};
 pub use credentials::{holds_login, is_secret_name};

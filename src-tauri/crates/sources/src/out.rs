@@ -4,7 +4,7 @@ use crate::csv::CsvWriter;
 use crate::flatgeobuf::FgbWriter;
 use crate::geojson::GeoJsonWriter;
 use crate::kml::KmlWriter;
-use model::{Feature, Field};
+use model::{Feature, Field, Value};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -156,7 +156,7 @@ fn fill(
         return Err(crs_error("", "KML knows WGS84 only".into()));
     }
     let started = match form {
-        Form::Kml => KmlWriter::new(file, fields, options.name.as_deref()).map(Writer::Kml),
+        Form::Kml => KmlWriter::new(file, path, fields, options.name.as_deref()).map(Writer::Kml),
         Form::FlatGeobuf => FgbWriter::new(file, path, fields, options.name.as_deref(), epsg)
             .map(|writer| Writer::FlatGeobuf(Box::new(writer))),
         Form::Csv => {
@@ -205,6 +205,19 @@ fn fill(
     Ok(count)
 }
 
+/// A value as text in which every digit of a number is kept: very large and very small ones with an exponent.
+pub(crate) fn value_text(value: &Value) -> String {
+    match value {
+        Value::Real(x) if *x != 0.0 && !(1e-5..1e17).contains(&x.abs()) => {
+            let text = format!("{x:e}");
+            let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+            let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
+            format!("{digits}e{sign}{exponent:0>2}")
+        }
+        other => other.to_string(),
+    }
+}
+
 /// A file that is removed when it is dropped.
 pub(crate) struct Temporary(PathBuf);
 
@@ -216,6 +229,15 @@ impl Temporary {
     /// The file was renamed: nothing is left to remove.
     pub(crate) fn keep(self) {
         std::mem::forget(self);
+    }
+
+    /// A file beside the one that is written, for what has to wait until all is known.
+    pub(crate) fn waiting(path: &Path) -> io::Result<(Self, File)> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".features");
+        let scratch = Self::beside(Path::new(&name));
+        let file = File::options().read(true).write(true).create(true).truncate(true).open(&scratch.0)?;
+        Ok((scratch, file))
     }
 
     pub(crate) fn beside(path: &Path) -> Self {

@@ -4,7 +4,8 @@
 
 mod common;
 
-use common::{Folder, assert_same, by_gdal, ogr2ogr, read, read_bytes, rejected, zip};
+use common::alike::{Loose, assert_alike};
+use common::{Folder, assert_same, by_gdal, make, ogr2ogr, read, read_bytes, rejected, table_by_gdal, zip};
 use model::{Feature, Value};
 use sources::{Format, WriteOptions, write_file};
 use std::path::{Path, PathBuf};
@@ -97,34 +98,9 @@ fn what_gdal_writes_is_read_as_gdal_reads_it() {
         ]));
         let (summary, ours) = read(&out).unwrap();
         assert_eq!(rejected(&summary), [], "{layer}");
-        let theirs = csv_by_gdal(&out);
-        assert_eq!(ours.len(), theirs.len());
-        for ((_, our), their) in ours.iter().zip(&theirs) {
-            assert_eq!(our.text("name").unwrap_or_default(), their.text("name").unwrap_or_default());
-        }
+        let theirs = table_by_gdal(&out, &["GEOM_POSSIBLE_NAMES=wkt"]);
+        assert_same(&ours, &theirs, 1e-12);
     }
-}
-
-/// GDAL's reading of a CSV with a column `wkt`.
-fn csv_by_gdal(path: &Path) -> Vec<Feature> {
-    let out = path.with_extension("csv.geojson");
-    let args = [
-        "-f",
-        "GeoJSON",
-        "-lco",
-        "COORDINATE_PRECISION=15",
-        "-lco",
-        "RFC7946=NO",
-        "-a_srs",
-        "EPSG:4326",
-        "-oo",
-        "GEOM_POSSIBLE_NAMES=wkt",
-        "-oo",
-        "KEEP_GEOM_COLUMNS=NO",
-    ];
-    let files = [out.to_str().unwrap(), path.to_str().unwrap()];
-    assert!(ogr2ogr(&[&args[..], &files].concat()));
-    read(&out).unwrap().1.into_iter().map(|(_, feature)| feature).collect()
 }
 
 #[test]
@@ -160,26 +136,25 @@ fn what_is_written_is_what_gdal_reads_and_what_is_read_back() {
                     assert!(same, "{layer}.{ending} {} {name}: {found:?} {value:?}", was.id);
                 }
             }
-            if ending == "kml" {
-                // GDAL's own way with names and descriptions: tests/kml.rs.
-                continue;
-            }
             if !ogr2ogr(&["--version"]) {
                 return;
             }
-            let mut theirs = if ending == "csv" { csv_by_gdal(&out) } else { by_gdal(&out, "") };
-            theirs.sort_by(|a, b| a.id.cmp(&b.id));
-            for feature in theirs.iter_mut().filter(|_| ending == "fgb") {
-                // FlatGeobuf knows moments and no days: GDAL adds the midnight.
-                if let Some(moment) = feature.text("ngay").map(str::to_owned) {
-                    let day = moment.strip_suffix("T00:00:00").unwrap();
-                    feature.properties.insert("ngay".to_owned(), Value::Text(day.to_owned()));
-                }
+            let mut theirs = match ending {
+                "csv" => table_by_gdal(&out, &["GEOM_POSSIBLE_NAMES=wkt"]),
+                _ => by_gdal(&out, ""),
+            };
+            // To GDAL too a column has one type: `lan` is text.
+            let loose = match ending {
+                "csv" => Loose { position: "wkt", ..Loose::CSV },
+                "kml" => Loose::KML,
+                _ => Loose { text: true, ..Loose::FLATGEOBUF },
+            };
+            if ending == "kml" {
+                // GDAL counts placemarks and has no word for their ids.
+                theirs.iter_mut().zip(&held).for_each(|(their, (_, our))| their.id.clone_from(&our.id));
             }
-            if ending != "csv" {
-                assert_same(&held, &theirs, 1e-12);
-            }
-            assert_eq!(theirs.len(), held.len());
+            let held: Vec<Feature> = held.iter().map(|(_, feature)| feature.clone()).collect();
+            assert_alike(&format!("{layer}.{ending}"), &held, &theirs, Loose { by_id: true, ..loose });
         }
     }
 }
@@ -262,19 +237,45 @@ fn what_a_table_of_a_shapefile_cannot_hold_is_cut_by_it_and_not_by_us() {
     assert!(LETTERS.starts_with(our.text("ten").unwrap()));
 }
 
-/// Runs GDAL from one file into another; false when the machine has none.
-fn make(driver: &str, from: &Path, to: &Path, more: &[&str]) -> bool {
-    let paths = [to.to_str().unwrap(), from.to_str().unwrap()];
-    ogr2ogr(&[&["-f", driver][..], &paths, more].concat())
-}
-
-/// GDAL's reading of a CSV, with the options that say where its shapes are.
-fn table_by_gdal(path: &Path, shapes: &[&str]) -> Vec<Feature> {
-    let out = path.with_extension("gdal.geojson");
-    let degrees =
-        ["-a_srs", "EPSG:4326", "-dim", "XY", "-lco", "COORDINATE_PRECISION=15", "-oo", "AUTODETECT_TYPE=YES"];
-    assert!(make("GeoJSON", path, &out, &[&degrees[..], shapes].concat()));
-    read(&out).unwrap().1.into_iter().map(|(_, feature)| feature).collect()
+#[test]
+fn heights_and_measures_are_left_out_and_rows_without_a_shape_are_named() {
+    let folder = Folder::new();
+    let source = folder.put("in.geojson", RISEN);
+    for (driver, ending) in [
+        ("GPKG", "gpkg"),
+        ("FlatGeobuf", "fgb"),
+        ("GeoJSON", "geojson"),
+        ("GeoJSONSeq", "geojsonl"),
+        ("ESRI Shapefile", "shp"),
+        ("KML", "kml"),
+    ] {
+        for dim in ["XY", "XYZ", "XYM", "XYZM"] {
+            // GeoJSON and KML hold heights and no measures.
+            if dim.ends_with('M') && matches!(ending, "geojson" | "geojsonl" | "kml") {
+                continue;
+            }
+            let out = folder.0.path().join(format!("{dim}.{ending}"));
+            if !make(driver, &source, &out, &["-dim", dim]) {
+                return;
+            }
+            let (summary, ours) = read(&out).unwrap_or_else(|error| panic!("{dim}.{ending}: {error}"));
+            let codes: Vec<&str> = rejected(&summary).into_iter().map(|(_, code)| code).collect();
+            // GDAL leaves features without a shape out of a FlatGeobuf.
+            let missing: &[&str] = if ending == "fgb" { &[] } else { &["geometry_missing"] };
+            assert_eq!((codes.as_slice(), ours.len()), (missing, 2), "{dim}.{ending}");
+            // GDAL sees the row without a shape as well; its shapes in two dimensions, as ours are.
+            let flat = folder.0.path().join(format!("{dim}-{ending}.gdal.geojson"));
+            assert!(make("GeoJSON", &out, &flat, &["-dim", "XY", "-lco", "COORDINATE_PRECISION=15"]));
+            let (summary, theirs) = read(&flat).unwrap();
+            assert_eq!(summary.report.rejected.len(), missing.len(), "{dim}.{ending}");
+            let mut theirs: Vec<Feature> = theirs.into_iter().map(|(_, feature)| feature).collect();
+            if ending == "kml" {
+                // GDAL calls the name `Name` and adds what every placemark has by default.
+                theirs.iter_mut().for_each(|feature| feature.properties.retain(|name, _| name == "ha"));
+            }
+            assert_same(&ours, &theirs, 1e-9);
+        }
+    }
 }
 
 #[test]
@@ -291,7 +292,7 @@ fn tables_give_the_shapes_and_values_that_gdal_reads_in_them() {
     }
     let (summary, ours) = read(&xy).unwrap();
     assert_eq!((rejected(&summary), ours.len()), (vec![], 3));
-    let named = ["-oo", "X_POSSIBLE_NAMES=X", "-oo", "Y_POSSIBLE_NAMES=Y", "-oo", "KEEP_GEOM_COLUMNS=NO"];
+    let named = ["X_POSSIBLE_NAMES=X", "Y_POSSIBLE_NAMES=Y"];
     assert_same(&ours, &table_by_gdal(&xy, &named), 1e-9);
 
     // The same table as a sheet: GDAL sees no shapes in one, so its reading is that of the CSV it makes of it.
@@ -315,7 +316,7 @@ fn tables_give_the_shapes_and_values_that_gdal_reads_in_them() {
     assert!(make("CSV", &source, &wkt, &["-lco", "GEOMETRY=AS_WKT"]));
     let (summary, ours) = read(&wkt).unwrap();
     assert_eq!((rejected(&summary), ours.len()), (vec![], 3));
-    assert_same(&ours, &table_by_gdal(&wkt, &["-oo", "GEOM_POSSIBLE_NAMES=WKT", "-oo", "KEEP_GEOM_COLUMNS=NO"]), 1e-9);
+    assert_same(&ours, &table_by_gdal(&wkt, &["GEOM_POSSIBLE_NAMES=WKT"]), 1e-9);
 }
 
 #[test]

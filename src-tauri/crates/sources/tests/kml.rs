@@ -248,3 +248,43 @@ fn what_is_written_is_what_gdal_reads() {
     theirs.iter_mut().for_each(|feature| feature.properties.retain(|name, _| matches!(name, "so" | "ha")));
     assert_same(&features, &theirs, 1e-9);
 }
+
+#[test]
+fn numbers_and_truths_are_written_so_that_others_find_them() {
+    let rows = [
+        "7,\"dai\":-8,\"xa\":9,\"co\":true,\"thuc\":1e-300",
+        "-2147483648,\"dai\":3000000000,\"xa\":9007199254740993,\"co\":false,\"thuc\":1e300",
+    ];
+    let rows: Vec<String> = rows
+        .iter()
+        .zip(["a", "b"])
+        .map(|(row, id)| common::point(id, 106.1, 11.1).replace("\"name\":", &format!("\"so\":{row},\"name\":")))
+        .collect();
+    let (summary, features) = read_bytes("a.geojson", common::collection(&rows)).unwrap();
+    let folder = Folder::new();
+    let path = folder.0.path().join("a.kml");
+    let mut all = features.iter().map(|(_, feature)| feature.clone());
+    write_file(&path, &mut all, &summary.fields, &WriteOptions::default()).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    // The whole numbers of KML have 32 bits, and a `true` is read as zero.
+    for (name, kind) in [("so", "double"), ("dai", "double"), ("xa", "string"), ("co", "bool"), ("thuc", "double")] {
+        assert!(text.contains(&format!("<SimpleField name=\"{name}\" type=\"{kind}\"/>")), "{name}: {text}");
+    }
+    let (_, back) = read(&path).unwrap();
+    for ((_, was), (_, is)) in features.iter().zip(&back) {
+        assert_eq!((&was.properties["co"], &was.properties["thuc"]), (&is.properties["co"], &is.properties["thuc"]));
+        assert_eq!(was.properties["xa"].to_string(), is.properties["xa"].to_string());
+    }
+    assert_eq!(std::fs::read_dir(folder.0.path()).unwrap().count(), 1, "nothing waits any more");
+    if !ogr2ogr(&["--version"]) {
+        return;
+    }
+    let theirs = by_gdal(&path, "");
+    assert_eq!(theirs[1].properties["so"], Value::Real(-2_147_483_648.0));
+    assert_eq!(theirs[1].properties["dai"], Value::Real(3e9));
+    assert_eq!(theirs[1].text("xa"), Some("9007199254740993"));
+    assert_eq!(
+        [&theirs[0], &theirs[1]].map(|their| their.properties["co"].clone()),
+        [Value::Integer(1), Value::Integer(0)]
+    );
+}

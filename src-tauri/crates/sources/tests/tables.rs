@@ -279,3 +279,13 @@ mod any_bytes {
         }
     }
 }
+
+#[test]
+fn a_record_that_the_file_breaks_off_has_a_row() {
+    // Found by fuzzing: the quotation mark takes the end of the only line with it.
+    assert!(read_bytes("a.csv", "id,\"lon").is_err());
+    let _ = read_bytes("a.csv", "id;lon;lat\n\"");
+    let (summary, _) = read_bytes("a.csv", "id,lon,lat\na,106.1,11.1\n\nb,\"106.1,11").unwrap();
+    assert_eq!(rejected(&summary).len(), 1);
+    assert!((3..=4).contains(&rejected(&summary)[0].0), "{:?}", summary.report);
+}

@@ -125,7 +125,7 @@ pub(crate) fn value(cell: &str, kind: Kind, decimal_comma: bool) -> Value {
         Kind::Text => None,
         Kind::Integer => is_integer(trimmed).then(|| trimmed.parse().ok().map(Value::Integer)).flatten(),
         Kind::Real => (is_integer(trimmed) || is_plain_real(trimmed, decimal_comma))
-            .then(|| number(trimmed).map(Value::Real))
+            .then(|| number(trimmed).filter(|x| x.is_finite()).map(Value::Real))
             .flatten(),
         Kind::Boolean => trimmed.to_ascii_lowercase().parse().ok().map(Value::Bool),
     };
@@ -134,13 +134,23 @@ pub(crate) fn value(cell: &str, kind: Kind, decimal_comma: bool) -> Value {
 
 fn is_integer(value: &str) -> bool {
     let digits = value.strip_prefix('-').unwrap_or(value);
-    (1..=18).contains(&digits.len())
-        && digits.bytes().all(|b| b.is_ascii_digit())
+    digits.bytes().all(|b| b.is_ascii_digit())
         && (digits == "0" || !digits.starts_with('0'))
+        && value.parse::<i64>().is_ok()
+}
+
+/// A number without its exponent, where that is written as programs do it: `1e-17`, `9.007E+15`. Others are codes, as the
+/// house number 12E3 is one.
+fn without_exponent(unsigned: &str) -> &str {
+    let found = unsigned.rsplit_once(['e', 'E']).filter(|(_, exponent)| {
+        let digits = exponent.strip_prefix(['+', '-']).unwrap_or_default();
+        (2..=3).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
+    });
+    found.map_or(unsigned, |(mantissa, _)| mantissa)
 }
 
 fn is_plain_real(value: &str, decimal_comma: bool) -> bool {
-    let unsigned = value.strip_prefix('-').unwrap_or(value);
+    let unsigned = without_exponent(value.strip_prefix('-').unwrap_or(value));
     let sign = if decimal_comma && unsigned.contains(',') { ',' } else { '.' };
     let Some((whole, fraction)) = unsigned.split_once(sign) else {
         return unsigned == "0" || is_integer(unsigned);
@@ -162,6 +172,8 @@ pub(super) fn number(cell: &str) -> Option<f64> {
     if let Ok(number) = text.parse() {
         return Some(number);
     }
+    let mantissa = without_exponent(&text);
+    let (text, exponent) = text.split_at(mantissa.len());
     let (points, commas) = (text.matches('.').count(), text.matches(',').count());
     let decimal = match (points, commas) {
         (0, 1) => ',',
@@ -171,7 +183,7 @@ pub(super) fn number(cell: &str) -> Option<f64> {
         (0, _) | (_, 0) => '\0',
         _ => return None,
     };
-    let (whole, fraction) = if decimal == '\0' { (text.as_str(), "") } else { text.split_once(decimal)? };
+    let (whole, fraction) = if decimal == '\0' { (text, "") } else { text.split_once(decimal)? };
     let groups: Vec<&str> = whole.trim_start_matches(['-', '+']).split(['.', ',']).collect();
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     if !groups.iter().all(|group| !group.is_empty() && digits(group)) || !digits(fraction) {
@@ -182,7 +194,8 @@ pub(super) fn number(cell: &str) -> Option<f64> {
         return None;
     }
     let sign = if whole.starts_with('-') { "-" } else { "" };
-    format!("{sign}{}.{}", groups.concat(), if fraction.is_empty() { "0" } else { fraction }).parse().ok()
+    let fraction = if fraction.is_empty() { "0" } else { fraction };
+    format!("{sign}{}.{fraction}{exponent}", groups.concat()).parse().ok()
 }
 
 #[cfg(test)]
@@ -217,6 +230,12 @@ mod tests {
         assert_eq!(kind("so", ["1", "", "2"].into_iter(), false), Kind::Integer);
         assert_eq!(kind("ha", ["1", "2.5"].into_iter(), false), Kind::Real);
         assert_eq!(kind("ha", ["1", "2,5"].into_iter(), true), Kind::Real);
+        assert_eq!(kind("ha", ["1e-17", "9.007E+15", "2"].into_iter(), false), Kind::Real);
+        assert_eq!(value("1,5E-05", Kind::Real, true), Value::Real(1.5e-5));
+        assert_eq!(value("1e+999", Kind::Real, false), Value::Text("1e+999".into()));
+        assert_eq!(kind("nha", ["12E3", "1e5"].into_iter(), false), Kind::Text);
+        assert_eq!(value("-9223372036854775808", Kind::Integer, false), Value::Integer(i64::MIN));
+        assert_eq!(kind("so", ["9223372036854775808"].into_iter(), false), Kind::Text, "no number holds it whole");
         assert_eq!(kind("ok", ["true", "False"].into_iter(), true), Kind::Boolean);
         assert_eq!(value("x", Kind::Integer, false), Value::Text("x".into()));
     }

@@ -130,10 +130,11 @@ impl<R: Read> Records<'_, R> {
             csv::ErrorKind::Io(io) => ReadError::from_io(self.path, io),
             _ => ReadError::Corrupt { path: self.path.to_path_buf(), reason: error.to_string() },
         })?;
-        // csv counts from before the blank lines that it skips: count back from the record's end instead.
+        // csv counts from before the blank lines that it skips: count back from the record's end instead. A record that
+        // the file breaks off has no end.
         let inside = record.as_slice().bytes().filter(|byte| *byte == b'\n').count() as u64;
         let mut position = csv::Position::new();
-        position.set_line((self.reader.position().line() + self.skip_lines).saturating_sub(1 + inside));
+        position.set_line((self.reader.position().line() + self.skip_lines).saturating_sub(1 + inside).max(row));
         record.set_position(Some(position));
         Ok(more)
     }

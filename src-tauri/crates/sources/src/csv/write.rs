@@ -32,7 +32,7 @@ impl<W: Write> CsvWriter<W> {
             geo_types::Geometry::Point(p) => record.extend([p.x().to_string(), p.y().to_string()]),
             _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "the feature is no point")),
         }
-        let cell = |name: &String| feature.properties.get(name).map(ToString::to_string).unwrap_or_default();
+        let cell = |name: &String| feature.properties.get(name).map(crate::out::value_text).unwrap_or_default();
         record.extend(self.fields.iter().map(cell));
         self.out.write_record(&record).map_err(io::Error::from)
     }

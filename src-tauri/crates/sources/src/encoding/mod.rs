@@ -136,7 +136,8 @@ pub(crate) fn settle(
     fallback: Option<TextEncoding>,
     rows: &mut dyn Rows,
 ) -> Result<TextEncoding, ReadError> {
-    let Some(encoding) = guess(sample.iter().map(Vec::as_slice)).or(fallback) else {
+    let western = fallback.filter(|fallback| *fallback == TextEncoding::WINDOWS_1252);
+    let Some(encoding) = guess_among(sample.iter().map(Vec::as_slice), western).or(fallback) else {
         let reason = format!(
             "the {what}'s text is neither UTF-8 nor Vietnamese in windows-1258, TCVN3 or VNI; say what it is with --encoding"
         );
@@ -154,6 +155,15 @@ const LIKELY: f64 = 0.7;
 /// The encoding of pieces of text: UTF-8 if all of them are that; otherwise the one of windows-1258, TCVN3 and VNI in
 /// which most of them is Vietnamese. `None` when it reads as Vietnamese in none.
 pub(crate) fn guess<'a>(pieces: impl Iterator<Item = &'a [u8]> + Clone) -> Option<TextEncoding> {
+    guess_among(pieces, None)
+}
+
+/// As [`guess`], where the file says `western`: what of Vietnamese it has letters for may be all that is left of a text,
+/// but must read better as that than as anything else.
+fn guess_among<'a>(
+    pieces: impl Iterator<Item = &'a [u8]> + Clone,
+    western: Option<TextEncoding>,
+) -> Option<TextEncoding> {
     let utf8 = |piece: &[u8]| std::str::from_utf8(piece).map_or_else(|error| error.error_len().is_none(), |_| true);
     if pieces.clone().all(utf8) {
         return Some(TextEncoding::UTF_8);
@@ -161,12 +171,15 @@ pub(crate) fn guess<'a>(pieces: impl Iterator<Item = &'a [u8]> + Clone) -> Optio
     let likeness = |encoding: TextEncoding| {
         let mut seen = syllables::Seen::default();
         for piece in pieces.clone().filter(|piece| !piece.is_ascii()) {
-            seen.look(&encoding.decode(piece)?);
+            seen.look(&match encoding.0 {
+                Kind::Vni => crate::file::stored(&vni::decode_strictly(piece)),
+                Kind::Web(_) | Kind::Tcvn3 => encoding.decode(piece)?,
+            });
         }
         seen.share()
     };
     let candidates = [TextEncoding::WINDOWS_1258, TextEncoding::TCVN3, TextEncoding::VNI];
-    let judged = candidates.into_iter().filter_map(|encoding| Some((likeness(encoding)?, encoding)));
+    let judged = candidates.into_iter().chain(western).filter_map(|encoding| Some((likeness(encoding)?, encoding)));
     let best = judged.reduce(|best, next| if next.0 > best.0 { next } else { best });
     best.filter(|(share, _)| *share >= LIKELY).map(|(_, encoding)| encoding)
 }
@@ -226,6 +239,17 @@ mod tests {
                 let words: Vec<&[u8]> = bytes.split(|b| *b == b' ').collect();
                 assert_eq!(guess(words.iter().copied()), Some(encoding), "{text}");
             }
+        }
+    }
+
+    #[test]
+    fn what_western_letters_leave_of_vietnamese_is_western() {
+        // As GDAL writes a .dbf without being told an encoding.
+        let pieces = [&b"X\xe3 Th?nh ??c"[..], b"G\xf2 D?u", b"Ho\xe0 Th\xe0nh"];
+        let western = Some(TextEncoding::WINDOWS_1252);
+        assert_eq!(guess_among(pieces.into_iter(), western), western);
+        for (encoding, bytes) in [(TextEncoding::TCVN3, in_tcvn3(TEXT)), (TextEncoding::VNI, in_vni(TEXT))] {
+            assert_eq!(guess_among(std::iter::once(bytes.as_slice()), western), Some(encoding));
         }
     }
 

@@ -58,6 +58,18 @@ fn marks(vowel: u8, byte: u8) -> Option<&'static str> {
 
 /// The text, its marks still combining. Bytes that VNI gives no letter are taken from windows-1252.
 pub(super) fn decode(bytes: &[u8]) -> String {
+    decode_with(bytes, &|stray| WINDOWS_1252.decode_without_bom_handling(&[stray]).0.into_owned())
+}
+
+/// As [`decode`], but a mark that follows no vowel is no letter: text of another encoding is full of them.
+pub(super) fn decode_strictly(bytes: &[u8]) -> String {
+    decode_with(bytes, &|stray| match stray {
+        0xc0.. => "\u{fffd}".to_owned(),
+        sign => WINDOWS_1252.decode_without_bom_handling(&[sign]).0.into_owned(),
+    })
+}
+
+fn decode_with(bytes: &[u8], stray: &dyn Fn(u8) -> String) -> String {
     let mut out = String::with_capacity(bytes.len() * 2);
     let mut before = 0;
     for byte in bytes.iter().copied() {
@@ -72,7 +84,7 @@ pub(super) fn decode(bytes: &[u8]) -> String {
             Some(letter) if byte >= 0x80 && byte != small(byte) => out.extend(letter.to_uppercase()),
             Some(letter) => out.push(letter),
             None if byte < 0x80 => out.push(char::from(byte)),
-            None => out.push_str(&WINDOWS_1252.decode_without_bom_handling(&[byte]).0),
+            None => out.push_str(&stray(byte)),
         }
     }
     out

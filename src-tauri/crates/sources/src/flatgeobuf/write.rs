@@ -59,10 +59,7 @@ pub(crate) struct FgbWriter<W: Write> {
 impl<W: Write> FgbWriter<W> {
     /// `path` is where the file will lie; the waiting features lie beside it.
     pub(crate) fn new(out: W, path: &Path, fields: &[Field], name: Option<&str>, epsg: u32) -> io::Result<Self> {
-        let mut waiting = path.as_os_str().to_owned();
-        waiting.push(".features");
-        let scratch = Temporary::beside(Path::new(&waiting));
-        let file = File::options().read(true).write(true).create(true).truncate(true).open(scratch.path())?;
+        let (scratch, file) = Temporary::waiting(path)?;
         let mut writer = Self {
             out,
             name: name.map(str::to_owned),

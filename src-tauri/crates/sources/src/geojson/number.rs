@@ -70,14 +70,14 @@ pub(super) fn number(bytes: &[u8], at: usize) -> Option<(Number, usize)> {
         integer = false;
     }
     let short = count <= MAX_DIGITS;
-    if integer && short && value <= i64::MAX.unsigned_abs() {
-        let value = i64::try_from(value).ok()?;
-        return Some(match negative {
-            false => (Number::Integer(value), at),
-            // Whole numbers know no negative zero.
-            true if value == 0 => (Number::Real(-0.0), at),
-            true => (Number::Integer(-value), at),
-        });
+    let whole = match negative {
+        // Whole numbers know no negative zero.
+        true if value == 0 => None,
+        true => 0_i64.checked_sub_unsigned(value),
+        false => i64::try_from(value).ok(),
+    };
+    if let Some(whole) = whole.filter(|_| integer && short) {
+        return Some((Number::Integer(whole), at));
     }
     let power = usize::try_from(exponent.unsigned_abs()).ok().and_then(|power| POWERS.get(power));
     #[allow(clippy::cast_precision_loss)]
@@ -135,6 +135,9 @@ mod tests {
         }
         assert_eq!(number(b"12,3", 0), Some((Number::Integer(12), 2)));
         assert_eq!(number(b"-9223372036854775807]", 0), Some((Number::Integer(-i64::MAX), 20)));
+        assert_eq!(number(b"-9223372036854775808]", 0), Some((Number::Integer(i64::MIN), 20)));
+        assert!(matches!(number(b"-9223372036854775809", 0), Some((Number::Real(_), 20))));
+        assert!(matches!(number(b"9223372036854775808", 0), Some((Number::Real(_), 19))));
         assert!(matches!(number(b"-0", 0), Some((Number::Real(zero), 2)) if zero.is_sign_negative()));
     }
 

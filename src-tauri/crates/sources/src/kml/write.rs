@@ -1,37 +1,65 @@
 //! KML out: a placemark for each feature, its attributes typed by a schema.
 
+use crate::out::{Temporary, value_text};
 use geo_types::{Coord, Geometry, LineString, Polygon};
 use model::{Feature, Field, FieldType, Value};
 use std::borrow::Cow;
-use std::io::{self, Write};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Seek, Write};
+use std::path::Path;
 
-/// Writes one document. Its coordinates are WGS84, as KML allows no other.
+/// Writes one document. Its coordinates are WGS84, as KML allows no other. The placemarks wait in a file of their own until
+/// the types of their attributes, which stand before them, are known.
 pub(crate) struct KmlWriter<W> {
     out: W,
+    name: Option<String>,
+    columns: Vec<Column>,
+    by_name: HashMap<String, usize>,
+    _scratch: Temporary,
+    placemarks: BufWriter<File>,
+}
+
+struct Column {
+    name: String,
+    kind: FieldType,
+    /// The largest whole number's distance from zero.
+    widest: u64,
+}
+
+impl Column {
+    /// A type of KML in which every reader finds all of the column's values. Its whole numbers have 32 bits, and what does
+    /// not fit in is not read as what it was; beyond 53 bits only a text is whole.
+    fn written(&self) -> &'static str {
+        match self.kind {
+            FieldType::Integer if self.widest <= u64::from(i32::MAX.unsigned_abs()) => "int",
+            FieldType::Integer if self.widest <= 1 << 53 => "double",
+            FieldType::Real => "double",
+            FieldType::Boolean => "bool",
+            FieldType::Integer | FieldType::Text | FieldType::Date => "string",
+        }
+    }
 }
 
 impl<W: Write> KmlWriter<W> {
-    pub(crate) fn new(mut out: W, fields: &[Field], name: Option<&str>) -> io::Result<Self> {
-        out.write_all(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<kml xmlns=\"http://www.opengis.net/kml/2.2\"><Document id=\"document\">\n")?;
-        if let Some(name) = name {
-            writeln!(out, "<name>{}</name>", text(name))?;
-        }
-        out.write_all(b"<Schema id=\"fields\" name=\"fields\">")?;
-        for field in fields.iter().filter(|field| field.name != "name") {
-            let kind = match field.field_type {
-                FieldType::Integer => "int",
-                FieldType::Real => "double",
-                FieldType::Boolean => "bool",
-                _ => "string",
-            };
-            write!(out, "<SimpleField name=\"{}\" type=\"{kind}\"/>", text(&field.name))?;
-        }
-        out.write_all(b"</Schema>\n")?;
-        Ok(Self { out })
+    /// `path` is where the file will lie; the waiting placemarks lie beside it.
+    pub(crate) fn new(out: W, path: &Path, fields: &[Field], name: Option<&str>) -> io::Result<Self> {
+        let (scratch, file) = Temporary::waiting(path)?;
+        let fields = fields.iter().filter(|field| field.name != "name");
+        let columns: Vec<Column> =
+            fields.map(|field| Column { name: field.name.clone(), kind: field.field_type, widest: 0 }).collect();
+        Ok(Self {
+            out,
+            name: name.map(str::to_owned),
+            by_name: columns.iter().enumerate().map(|(at, column)| (column.name.clone(), at)).collect(),
+            columns,
+            _scratch: scratch,
+            placemarks: BufWriter::with_capacity(256 << 10, file),
+        })
     }
 
     pub(crate) fn feature(&mut self, feature: &Feature) -> io::Result<()> {
-        let out = &mut self.out;
+        let out = &mut self.placemarks;
         write!(out, "<Placemark id=\"{}\">", text(&feature.id))?;
         if let Some(name) = feature.text("name") {
             write!(out, "<name>{}</name>", text(name))?;
@@ -39,18 +67,42 @@ impl<W: Write> KmlWriter<W> {
         out.write_all(b"<ExtendedData><SchemaData schemaUrl=\"#fields\">")?;
         for (name, value) in feature.properties.iter() {
             let is_name = name == "name" && matches!(value, Value::Text(_));
-            if !value.is_null() && !is_name {
-                write!(out, "<SimpleData name=\"{}\">{}</SimpleData>", text(name), text(&value.to_string()))?;
+            if value.is_null() || is_name {
+                continue;
             }
+            let column = self.by_name.get(name).and_then(|at| self.columns.get_mut(*at));
+            let written = match (value, column) {
+                // Other programs read `true` as zero.
+                (Value::Bool(yes), Some(Column { kind: FieldType::Boolean, .. })) => u8::from(*yes).to_string(),
+                (Value::Integer(number), Some(column)) => {
+                    column.widest = column.widest.max(number.unsigned_abs());
+                    number.to_string()
+                }
+                (other, _) => value_text(other),
+            };
+            write!(out, "<SimpleData name=\"{}\">{}</SimpleData>", text(name), text(&written))?;
         }
         out.write_all(b"</SchemaData></ExtendedData>")?;
         geometry(out, &feature.geometry)?;
         out.write_all(b"</Placemark>\n")
     }
 
-    pub(crate) fn finish(mut self) -> io::Result<W> {
-        self.out.write_all(b"</Document></kml>\n")?;
-        Ok(self.out)
+    pub(crate) fn finish(self) -> io::Result<W> {
+        let Self { mut out, name, columns, placemarks, .. } = self;
+        out.write_all(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<kml xmlns=\"http://www.opengis.net/kml/2.2\"><Document id=\"document\">\n")?;
+        if let Some(name) = name {
+            writeln!(out, "<name>{}</name>", text(&name))?;
+        }
+        out.write_all(b"<Schema id=\"fields\" name=\"fields\">")?;
+        for column in &columns {
+            write!(out, "<SimpleField name=\"{}\" type=\"{}\"/>", text(&column.name), column.written())?;
+        }
+        out.write_all(b"</Schema>\n")?;
+        let mut waiting = placemarks.into_inner().map_err(io::IntoInnerError::into_error)?;
+        waiting.rewind()?;
+        io::copy(&mut waiting, &mut out)?;
+        out.write_all(b"</Document></kml>\n")?;
+        Ok(out)
     }
 }
 

@@ -203,7 +203,7 @@ impl Attributes {
                         sample.push(cell.to_vec());
                     }
                 }
-                guessed(path, &sample, table.language, rows)?
+                guessed(path, &sample, table.language, said, rows)?
             }
         };
         let names = table.names(encoding);
@@ -259,8 +259,16 @@ fn stated(said: &Said, language: u8, rows: &mut dyn Rows) -> Option<TextEncoding
 }
 
 /// The encoding by the letters; western European where the table says so and nothing better fits.
-fn guessed(path: &Path, sample: &[Vec<u8>], language: u8, rows: &mut dyn Rows) -> Result<TextEncoding, ReadError> {
-    let western = matches!(language, 0x03 | 0x57..=0x59).then_some(TextEncoding::WINDOWS_1252);
+fn guessed(
+    path: &Path,
+    sample: &[Vec<u8>],
+    language: u8,
+    said: &Said,
+    rows: &mut dyn Rows,
+) -> Result<TextEncoding, ReadError> {
+    let named = said.encoding.as_ref().and_then(|name| TextEncoding::by_name(String::from_utf8_lossy(name).trim()));
+    let western = named == Some(TextEncoding::WINDOWS_1252) || matches!(language, 0x03 | 0x57..=0x59);
+    let western = western.then_some(TextEncoding::WINDOWS_1252);
     encoding::settle(path, "table", sample, western, rows)
 }
 

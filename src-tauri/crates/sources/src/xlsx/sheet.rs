@@ -5,8 +5,10 @@ use super::strings::{Inside, NO_DOCTYPE, unescaped, wrong};
 use super::workbook::Book;
 use crate::encoding::{TextEncoding, Utf8};
 use crate::file::{Continue, ReadError, ReadOptions, Tracked};
+use crate::out::value_text;
 use crate::xml::{Limited, resolve};
 use crate::zipped::Zipped;
+use model::Value;
 use quick_xml::XmlVersion;
 use quick_xml::events::{BytesStart, Event};
 use std::cell::Cell as Shared;
@@ -298,8 +300,12 @@ impl<R: Read> Sheet<'_, R> {
         {
             return text;
         }
-        // What is no plain number (1E+20) gets the form of one; a plain one keeps every digit.
-        if value.contains(['e', 'E']) && number.is_finite() { number.to_string() } else { value.to_owned() }
+        // What is no plain number (1E5) gets the form that ours have; a plain one keeps every digit.
+        if value.contains(['e', 'E']) && number.is_finite() {
+            value_text(&Value::Real(number))
+        } else {
+            value.to_owned()
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Shared by the tests: files in a temporary folder, read back in one call.
 #![allow(dead_code, clippy::unwrap_used, clippy::print_stdout)]
 
+pub mod alike;
+pub mod mutate;
 pub mod server;
 
 use model::{BBox, Feature, Protocol, ReadReport, Timestamp};
@@ -133,30 +135,45 @@ pub fn ogr2ogr(args: &[&str]) -> bool {
     }
 }
 
+/// Runs GDAL from one file into another; false when the machine has none.
+pub fn make(driver: &str, from: &Path, to: &Path, more: &[&str]) -> bool {
+    let paths = [to.to_str().unwrap(), from.to_str().unwrap()];
+    ogr2ogr(&[&["-f", driver][..], &paths, more].concat())
+}
+
 /// What GDAL reads in the same file, in WGS84, by way of GeoJSON. `layer` may be empty.
 pub fn by_gdal(path: &Path, layer: &str) -> Vec<Feature> {
+    by_gdal_with(path, &if layer.is_empty() { vec![] } else { vec![layer] })
+}
+
+/// As [`by_gdal`], with what GDAL is to be told besides.
+pub fn by_gdal_with(path: &Path, more: &[&str]) -> Vec<Feature> {
     let out = path.with_extension("gdal.geojson");
     let _ = std::fs::remove_file(&out);
-    let mut args = vec!["-f", "GeoJSON", "-lco", "COORDINATE_PRECISION=15", "-dim", "XY", "-t_srs", "EPSG:4326"];
-    args.extend([out.to_str().unwrap(), path.to_str().unwrap()]);
-    args.extend((!layer.is_empty()).then_some(layer));
-    assert!(ogr2ogr(&args));
-    let (summary, features) = read(&out).unwrap();
-    assert_eq!(rejected(&summary), [], "GDAL's reading");
+    let plain = ["-lco", "COORDINATE_PRECISION=15", "-dim", "XY", "-t_srs", "EPSG:4326"];
+    assert!(make("GeoJSON", path, &out, &[more, &plain].concat()));
+    features_of(&out)
+}
+
+/// The features of a file that has no bad row.
+pub fn features_of(path: &Path) -> Vec<Feature> {
+    let (summary, features) = read(path).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(rejected(&summary), [], "{}", path.display());
     features.into_iter().map(|(_, feature)| feature).collect()
+}
+
+/// GDAL's reading of a table, with the open options that say where its shapes are; in degrees.
+pub fn table_by_gdal(path: &Path, shapes: &[&str]) -> Vec<Feature> {
+    let types = ["-oo", "AUTODETECT_TYPE=YES", "-oo", "KEEP_GEOM_COLUMNS=NO", "-s_srs", "EPSG:4326"];
+    let named: Vec<&str> = shapes.iter().flat_map(|option| ["-oo", option]).collect();
+    by_gdal_with(path, &[&named[..], &types].concat())
 }
 
 /// The same features: shapes to `within` degrees wherever their rings begin, attributes as far as both have them.
 pub fn assert_same(ours: &[(u64, Feature)], theirs: &[Feature], within: f64) {
     assert_eq!(ours.len(), theirs.len());
     for ((row, our), their) in ours.iter().zip(theirs) {
-        let (a, b) = (plain(&our.geometry), plain(&their.geometry));
-        assert_eq!(a.len(), b.len(), "row {row}: {:?} {:?}", our.geometry, their.geometry);
-        for ((what, a), (_, b)) in a.iter().zip(&b) {
-            assert_eq!(a.len(), b.len(), "row {row}, {what}");
-            let near = a.iter().zip(b).all(|(a, b)| (a.0 - b.0).abs() <= within && (a.1 - b.1).abs() <= within);
-            assert!(near, "row {row}, {what}: {a:?} {b:?}");
-        }
+        assert_same_shape(&format!("row {row}"), &our.geometry, &their.geometry, within);
         for (name, value) in their.properties.iter() {
             let ours = our.properties.get(name).unwrap_or(&model::Value::Null);
             let number = |value: &model::Value| match value {
@@ -174,6 +191,17 @@ pub fn assert_same(ours: &[(u64, Feature)], theirs: &[Feature], within: f64) {
                 ),
             }
         }
+    }
+}
+
+/// The same parts, to `within` degrees, wherever their rings begin.
+pub fn assert_same_shape(row: &str, ours: &geo_types::Geometry<f64>, theirs: &geo_types::Geometry<f64>, within: f64) {
+    let (a, b) = (plain(ours), plain(theirs));
+    assert_eq!(a.len(), b.len(), "{row}: {ours:?} {theirs:?}");
+    for ((what, a), (_, b)) in a.iter().zip(&b) {
+        assert_eq!(a.len(), b.len(), "{row}, {what}");
+        let near = a.iter().zip(b).all(|(a, b)| (a.0 - b.0).abs() <= within && (a.1 - b.1).abs() <= within);
+        assert!(near, "{row}, {what}: {a:?} {b:?}");
     }
 }
 

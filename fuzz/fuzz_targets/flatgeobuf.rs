@@ -1,0 +1,7 @@
+//! FlatGeobuf.
+#![no_main]
+
+use fuzz::files::{options, read};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| read("a.fgb", bytes, &options()));
