@@ -58,7 +58,7 @@ name_field = "name"
     );
     std::fs::write(profile.join("profile.toml"), text).unwrap();
     std::fs::write(profile.join("data/communes.geojson"), r#"{"type":"FeatureCollection","features":[]}"#).unwrap();
-    let (desk, notices) = Desk::open(Options { profile: Some(profile), ..Options::at(&folder.join("home")) }).unwrap();
+    let (desk, notices) = Desk::open(Options { profile: Some(profile), ..Options::at(folder.join("home")) }).unwrap();
     assert!(notices.is_empty(), "{notices:?}");
     desk
 }
