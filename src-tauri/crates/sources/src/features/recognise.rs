@@ -112,7 +112,8 @@ fn address(text: &str) -> Result<Url, FetchError> {
         return Err(wrong(format!("{:?} is no protocol that can be recognised by its address", url.scheme())));
     }
     // A database is always asked by somebody: a role without its password is no secret.
-    if url.password().is_some() || !database && !url.username().is_empty() {
+    let in_query = database && url.query_pairs().any(|(name, _)| name.eq_ignore_ascii_case("password"));
+    if url.password().is_some() || in_query || !database && !url.username().is_empty() {
         // It is not repeated: what failed is shown, and written down.
         let reason = "a user or password does not belong into an address: they are kept apart, by `secret set`".into();
         return Err(FetchError::BadAddress { url: host_of(&url), reason });
@@ -375,6 +376,7 @@ mod tests {
             "javascript://x",
             "http://me:secret@data.example/",
             "postgres://me:secret@db.example/land",
+            "postgres://me@db.example/land?password=secret@",
         ] {
             let error = of(wrong).unwrap_err();
             assert_eq!(error.code(), "bad_address", "{wrong}");
