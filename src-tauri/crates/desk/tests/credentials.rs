@@ -164,6 +164,30 @@ async fn faulty_words_about_a_secret_repeat_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_is_added_by_its_role_and_never_with_its_password() {
+    let home = tempfile::tempdir().unwrap();
+    let desk = open(home.path(), Role::Administrator);
+    let order = |url: &str| {
+        let source = json!({
+            "url": url, "protocol": "postgis", "title": "Đất", "every": "10m",
+            "credentials": {"kind": "basic", "user": "reader", "secret": "db"}
+        });
+        json!({"source": source, "layers": [{"collection": "public.clinics", "target": {"to": "layer", "layer": "clinics"}, "map": {}}]})
+    };
+    for url in [
+        "postgres://reader:mat-khau-thuc-hanh@127.0.0.1:1/land",
+        "postgres://127.0.0.1:1/land?password=mat-khau-thuc-hanh",
+    ] {
+        let error = act(&desk, "add_source", order(url)).await.unwrap_err();
+        without_trace(&format!("{error:?}"));
+    }
+    assert!(!home.path().join("sources.toml").exists());
+    act(&desk, "add_source", order("postgres://reader@127.0.0.1:1/land")).await.unwrap();
+    let text = std::fs::read_to_string(home.path().join("sources.toml")).unwrap();
+    assert!(text.contains("postgres://reader@127.0.0.1:1/land") && text.contains("kind = \"basic\""), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_an_administrator_keeps_and_forgets() {
     let home = tempfile::tempdir().unwrap();
     let desk = open(home.path(), Role::DutyOfficer);

@@ -1,6 +1,6 @@
 //! What a profile may say about credentials: names of secrets, never the secrets themselves.
 
-use crate::{Credentials, SourceSpec};
+use crate::{Credentials, Protocol, SourceSpec};
 
 /// Longest name of a secret, in bytes.
 const NAME_BYTES: usize = 63;
@@ -27,8 +27,9 @@ impl SourceSpec {
             Some(Credentials::ClientCredentials { token_url, .. }) => Some(token_url.as_str()),
             _ => None,
         };
-        let addresses =
-            [("url", Some(self.url.as_str())), ("events", self.events.as_deref()), ("token_url", token_url)];
+        // The role that asks a database may stand in its address; a password there is refused with the address.
+        let url = (self.protocol != Protocol::PostGis).then_some(self.url.as_str());
+        let addresses = [("url", url), ("events", self.events.as_deref()), ("token_url", token_url)];
         for (field, address) in addresses {
             if address.is_some_and(holds_login) {
                 let problem = "the address carries a user or a password; leave them out, name a secret under \

@@ -536,7 +536,11 @@ mod tests {
             );
             Profile::from_toml(&SMALL.replace("[[layers]]", &source)).map(|_| ()).map_err(|error| error.to_string())
         };
-        for url in ["postgres://db.example:5432/land?sslmode=require", "postgresql://db.example/land"] {
+        for url in [
+            "postgres://db.example:5432/land?sslmode=require",
+            "postgresql://db.example/land",
+            "postgres://reader@db.example/land",
+        ] {
             assert_eq!(check(url), Ok(()), "{url}");
         }
         for url in ["postgres://reader:geheim@db.example/land", "postgres://db.example/land?password=geheim"] {

@@ -207,7 +207,8 @@ impl Desk {
         let url = self.links().resolve(source.url.trim()).ok_or_else(|| wrong("it is no address"))?;
         // The role that asks a database is no secret.
         let role = matches!(url.scheme(), "postgres" | "postgresql");
-        if url.password().is_some() || !role && !url.username().is_empty() {
+        let in_query = role && url.query_pairs().any(|(name, _)| name.eq_ignore_ascii_case("password"));
+        if url.password().is_some() || in_query || !role && !url.username().is_empty() {
             // Not repeated: what failed is shown and written down.
             return Err(self.failure("bad_address", [("url", "…"), ("detail", "user:password@")]));
         }

@@ -116,7 +116,8 @@ fn address(text: &str) -> Result<Url, FetchError> {
         return Err(wrong(format!("{:?} is no protocol that can be recognised by its address", url.scheme())));
     }
     // A database is always asked by somebody: a role without its password is no secret.
-    if url.password().is_some() || !database && !url.username().is_empty() {
+    let in_query = database && url.query_pairs().any(|(name, _)| name.eq_ignore_ascii_case("password"));
+    if url.password().is_some() || in_query || !database && !url.username().is_empty() {
         // It is not repeated: what failed is shown, and written down.
         let reason = "a user or password does not belong into an address: they are kept apart, by `secret set`".into();
         return Err(FetchError::BadAddress { url: host_of(&url), reason });
@@ -374,6 +375,7 @@ mod tests {
             "http://me:secret@data.example/",
             "postgres://me:secret@db.example/land",
             "mqtt://me:secret@broker.example/",
+            "postgres://me@db.example/land?password=secret@",
         ] {
             let error = of(wrong).unwrap_err();
             assert_eq!(error.code(), "bad_address", "{wrong}");
