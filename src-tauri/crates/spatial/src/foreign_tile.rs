@@ -417,8 +417,10 @@ mod tests {
         }
     }
 
+    type Tags = Vec<(String, String)>;
+
     /// Layer → features with their tags as text.
-    fn told(bytes: &[u8]) -> Vec<(String, Vec<Vec<(String, String)>>)> {
+    fn told(bytes: &[u8]) -> Vec<(String, Vec<Tags>)> {
         let mut out = Vec::new();
         let mut fields = Fields(bytes);
         while let Some((3, Content::Bytes(layer))) = fields.next().unwrap() {
