@@ -76,6 +76,12 @@ async fn communes(desk: &Desk, id: &str) -> Vec<(String, Value, Value)> {
     all
 }
 
+/// Microseconds: finer times are not kept.
+fn answered_at(answer: &Value) -> i64 {
+    let at: Timestamp = answer["timeStamp"].as_str().unwrap().parse().unwrap();
+    at.as_microsecond()
+}
+
 /// The number of the station's datastream.
 async fn stream_of(centre: &Practice) -> String {
     let mut line = tokio::net::TcpStream::connect(centre.address()).await.unwrap();
@@ -207,9 +213,9 @@ async fn the_guide_s_data_centre_serves_a_desk_and_its_last_word_stays_when_it_i
     assert_eq!(near["numberReturned"], 3);
     let one = query(&desk, json!({"layer": "parcels", "filter": "id = 'P-30-40'"})).await;
     assert_eq!(one["features"][0]["properties"]["number"], 40);
-    let place = tile_at(14, [west, south]);
+    let place = tile_at(16, [west, south]);
     let drawn = tile(&desk, place).await.expect("a tile of the parcels");
-    assert!(["parcels", "parcels:labels", "land_use", "P-25-15"].iter().all(|word| holds(&drawn, word)));
+    assert!(["parcels", "parcels:labels", "land_use", "P-20-10"].iter().all(|word| holds(&drawn, word)));
     assert!(!holds(&drawn, "commune"), "what the layer does not label is not carried");
 
     // The line is cut.
@@ -219,7 +225,7 @@ async fn the_guide_s_data_centre_serves_a_desk_and_its_last_word_stays_when_it_i
     for desk in [&desk, &later] {
         let kept = query(desk, json!({"layer": "parcels", "bbox": bbox, "filter": where_})).await;
         assert_eq!((&kept["features"], &kept["offline"]), (&inside["features"], &json!(true)));
-        assert_eq!(kept["timeStamp"], inside["timeStamp"]);
+        assert_eq!(answered_at(&kept), answered_at(&inside), "the answer has its own time");
         assert_eq!(tile(desk, place).await.as_ref(), Some(&drawn), "the last tile stays");
         desk.give_up_links();
         let parcels = info(desk, "parcels");

@@ -383,11 +383,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn lots() -> LayerPicture {
+        let square = |x: f64, side: f64| {
+            let (south, east, north) = (10.96, x + side, 10.96 + side);
+            polygon![(x: x, y: south), (x: east, y: south), (x: east, y: north), (x: x, y: north)]
+        };
         let lot = |id: &str, x: f64, side: f64| Ours {
             id: id.into(),
-            geometry:
-                polygon![(x: x, y: 11.0), (x: x + side, y: 11.0), (x: x + side, y: 11.0 + side), (x: x, y: 11.0 + side)]
-                    .into(),
+            geometry: square(x, side).into(),
             properties: [
                 ("ten".to_owned(), Value::Text(format!("Lô {id}"))),
                 ("so_to".to_owned(), Value::Integer(7)),
@@ -435,7 +437,7 @@ mod tests {
         out
     }
 
-    const AT: (u8, u32, u32) = (12, 3253, 1922);
+    const AT: (u8, u32, u32) = (12, 3254, 1922);
 
     fn tile() -> Vec<u8> {
         let (z, x, y) = AT;

@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 /// So many features are fetched for one question; one that needs more is too wide to be answered at a desk.
 const MOST: u64 = 10_000;
+/// Services commonly give so many at once.
+const PAGE: u64 = 1_000;
 /// Hits of a search that are asked for.
 const SEARCHED: u64 = 50;
 /// Words shorter than this match half the province.
@@ -53,7 +55,7 @@ impl Desk {
             for radius_m in CIRCLES_M {
                 let within = QueryArgs { within_m: Some(radius_m), ..args.clone() };
                 let circle = around(from, radius_m);
-                let came = self.came(spec, &plan, Some(circle), MOST).await?;
+                let came = self.all_of(spec, &plan, Some(circle)).await?;
                 self.must_be_whole(spec, &plan, &came)?;
                 let answer = self.answer(&came.layer, &within, asked);
                 let all_seen = abilities.extent.is_some_and(|extent| holds(&circle, &extent));
@@ -69,13 +71,16 @@ impl Desk {
         };
         // The first so many are enough where nothing is left to be sorted out or put in order here.
         let few = args.limit.filter(|_| plan.is_whole() && asked.near.is_none()).map(u64::from);
-        let mut came = self.came(spec, &plan, bbox, few.unwrap_or(MOST).clamp(1, MOST)).await?;
+        let mut came = match few {
+            Some(few) => self.came(spec, &plan, bbox, few.clamp(1, MOST)).await?,
+            None => self.all_of(spec, &plan, bbox).await?,
+        };
         let mut answer = self.answer(&came.layer, args, asked);
         let enough = |answer: &QueryAnswer| {
             asked.near.is_none() && args.limit.is_some_and(|limit| answer.number_returned >= limit as usize)
         };
         if !came.whole && !enough(&answer) && few.is_some_and(|few| few < MOST) {
-            came = self.came(spec, &plan, bbox, MOST).await?;
+            came = self.all_of(spec, &plan, bbox).await?;
             answer = self.answer(&came.layer, args, asked);
         }
         if !came.whole && !enough(&answer) {
@@ -88,6 +93,17 @@ impl Desk {
         Ok(answer.of(came.answered_at, came.kept))
     }
 
+    /// All that answers a question, or where that is too much its first page: where the service counts more than may come,
+    /// the others are not asked for.
+    async fn all_of(&self, spec: &LayerSpec, plan: &Plan, bbox: Option<BBox>) -> Result<Came, Failure> {
+        let first = self.came(spec, plan, bbox, PAGE).await?;
+        if first.whole || first.matched.is_some_and(|matched| matched > MOST) {
+            return Ok(first);
+        }
+        self.came(spec, plan, bbox, MOST).await
+    }
+
+    /// What answers a question, up to about so many features.
     async fn came(&self, spec: &LayerSpec, plan: &Plan, bbox: Option<BBox>, at_most: u64) -> Result<Came, Failure> {
         let question = Question { bbox, filter: plan.filter.clone(), equal: plan.equal.clone(), at_most };
         let Answered { value: part, at, kept } = self.part_of(spec, &question).await?;
@@ -138,7 +154,7 @@ impl Desk {
     ) -> Option<Arc<Layer>> {
         let mut radius_m = within_m.max(0.05);
         loop {
-            let came = match self.came(spec, &Plan::default(), Some(around(from, radius_m)), MOST).await {
+            let came = match self.all_of(spec, &Plan::default(), Some(around(from, radius_m))).await {
                 Ok(came) => came,
                 Err(failure) => return self.told_missing(spec, failure),
             };
