@@ -65,7 +65,7 @@ export function under(basemap: Known, palette: Palette, language: MapLanguage): 
 function picture(basemap: Known, palette: Palette): RasterLayerSpecification {
   const paint = palette.theme === 'dark'
     ? { 'raster-brightness-max': 0.55, 'raster-saturation': -0.45, 'raster-contrast': -0.05 }
-    : { 'raster-brightness-min': 0.12, 'raster-saturation': -0.2 }
+    : { 'raster-brightness-min': 0.25, 'raster-saturation': -0.3 }
   return { id: `${UNDER}/picture`, type: 'raster', source: sourceOf(basemap), paint: { ...paint, 'raster-fade-duration': 120 } }
 }
 
