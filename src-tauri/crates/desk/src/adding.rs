@@ -9,6 +9,7 @@ use crate::api::{
 use crate::args::{AddSourceArgs, RecogniseArgs, RemoveSourceArgs, SyncArgs, TestSourceArgs, TrySourceArgs};
 use crate::layers::Layer;
 use crate::standard::{columns_of, conforming};
+use crate::sync::Held;
 use crate::trial::{About, Gathering};
 use model::{
     Additions, Classification, Field, GeometryKind, LayerId, LayerKind, LayerSpec, Profile, Protocol, Role, Schema,
@@ -76,7 +77,14 @@ impl Desk {
         };
         let begun = Instant::now();
         // As it is fetched: with the source's own credentials.
+        let is_folder = sources::remote_folder::is_remote(&url);
         let found = match self.held(source).await {
+            Ok(held) if is_folder => {
+                let (login, host_key) = (held.as_ref().map(Held::login), source.host_key.as_deref());
+                let place = sources::remote_folder::Place { url: &url, login, host_key };
+                let found = sources::recognise_folder(&self.client, place).await;
+                found.map_err(|error| held.as_ref().map_or_else(|| error.clone(), |held| held.hide(error.clone())))
+            }
             Ok(None) => sources::recognise(&self.client, url.as_str()).await,
             Ok(Some(held)) => {
                 let found = sources::recognise_with(&self.client, url.as_str(), Some(held.login())).await;
@@ -226,6 +234,7 @@ impl Desk {
             every: source.every,
             practice: source.practice,
             credentials: None,
+            host_key: None,
         };
         let mut chosen: Vec<LayerSpec> = Vec::new();
         for layer in layers {

@@ -4,7 +4,7 @@
 //! checks positions, axes, coordinate system, keys and text, hands features in WGS84 to the caller and what it refuses
 //! into the report. [`write_file`] goes the other way. Values of stations come in files of their own ([`station_file`]).
 //! Flow of the network: a [`Client`] with timeouts and limits; a [`FeatureService`] for each protocol fetches collections,
-//! [`sensorthings`] values, [`events`] and [`mqtt`] what changes, [`still`] pictures. Each call is one attempt: the caller waits by a [`Backoff`].
+//! [`sensorthings`] values, [`events`] and [`mqtt`] what changes, [`still`] pictures, [`remote_folder`] files of FTP and SFTP servers. Each call is one attempt: the caller waits by a [`Backoff`].
 //!
 //! It does not know the cache, layers of a profile, what freshness means, or when the next sync is due. It does not
 //! repair shapes (that is `spatial`), and it trusts nothing that it reads: a bad row costs that row, a bad file an error
@@ -43,6 +43,7 @@ mod kml;
 pub mod mqtt;
 mod net;
 mod out;
+pub mod remote_folder;
 pub mod sensorthings;
 mod shapefile;
 pub mod station_file;
@@ -55,7 +56,7 @@ pub use encoding::TextEncoding;
 pub use events::ServerEvent;
 pub use features::{
     Collection, FeatureService, Fetched, Fetching, Login, Offer, Progress, Recognised, Secret, Wanted, recognise,
-    recognise_with, service,
+    recognise_folder, recognise_with, service,
 };
 pub use file::{
     Columns, Continue, Edits, Format, OnError, PositionColumn, Prepare, ReadError, ReadOptions, ReadSummary, RowEdit,

@@ -9,12 +9,15 @@ mod filling;
 mod folder;
 mod links;
 mod login;
+mod remote;
 mod runs;
 mod shapes;
 mod stations;
+mod taking;
 
 pub(crate) use engine::Engine;
 pub(crate) use links::Links;
+pub(crate) use login::Held;
 pub use shapes::{BreakerState, LayerRun, Run, RunOutcome, RunTrigger};
 pub(crate) use stations::Writing;
 

@@ -14,7 +14,7 @@ mod rest;
 mod transfer;
 mod wfs;
 
-pub use recognise::{Offer, Recognised, recognise, recognise_with};
+pub use recognise::{Offer, Recognised, recognise, recognise_folder, recognise_with};
 
 use crate::net::{Client, FetchError};
 use model::{BBox, Credentials, Feature, Protocol, ReadReport, RestMapping, Timestamp};
