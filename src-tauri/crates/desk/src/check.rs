@@ -2,7 +2,9 @@
 
 use crate::Desk;
 use crate::api::{Failure, LayerInfo, RemoteInfo};
+use model::SourceSpec;
 use serde::Serialize;
+use std::net::IpAddr;
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, Serialize)]
@@ -52,6 +54,13 @@ impl Desk {
             ok: false,
             detail: self.failure("station_unknown", [("station", station.as_str()), ("file", file.as_str())]).message,
         }));
+        findings.extend(self.profile().sources.iter().filter(|source| self.is_overheard(source)).map(|source| {
+            Finding {
+                subject: format!("source {}", source.id),
+                ok: false,
+                detail: self.failure("ftp_overheard", [("url", source.url.as_str())]).message,
+            }
+        }));
         Ok(findings)
     }
 
@@ -66,5 +75,17 @@ impl Desk {
             }
         };
         Finding { subject: format!("layer {}", layer.id), ok: true, detail }
+    }
+
+    /// Whether a password goes to a server in the clear, over networks that are not said to be private.
+    fn is_overheard(&self, source: &SourceSpec) -> bool {
+        let url = self.links().resolve(&source.url).filter(|url| url.scheme() == "ftp");
+        let Some(host) = url.as_ref().and_then(|url| url.host_str()) else { return false };
+        let at_home = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(IpAddr::V4(v4)) => v4.is_private() || v4.is_loopback(),
+            Ok(IpAddr::V6(v6)) => v6.is_unique_local() || v6.is_loopback(),
+            Err(_) => host == "localhost",
+        };
+        source.credentials.is_some() && !at_home
     }
 }

@@ -111,6 +111,16 @@ pub(crate) enum Outcome {
     Refused(Rejection),
 }
 
+/// Said of a file with another name.
+pub(crate) const NAME_FORM: &str =
+    "the name is not TenTinh_TenCoSo_TenTram_yyyyMMddHHmmss.txt: whose values these are is not known";
+
+/// A file of which nothing is taken in.
+pub(crate) fn refused(name: &str, code: &str, reason: &str) -> Outcome {
+    let value = name.chars().take(80).collect();
+    Outcome::Refused(Rejection { row: 0, field: String::new(), value, code: code.into(), reason: reason.into() })
+}
+
 /// A file below a folder.
 #[derive(Clone, Debug)]
 pub(crate) struct Listed {
@@ -165,14 +175,8 @@ impl Desk {
     /// Reads one station file, whatever it is.
     pub(crate) fn read_station_file(&self, path: &Path, registry: &Registry) -> Outcome {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let refused = |code: &str, reason: String| {
-            let value = name.chars().take(80).collect();
-            Outcome::Refused(Rejection { row: 0, field: String::new(), value, code: code.into(), reason })
-        };
         let Some(whose) = StationName::parse(&name) else {
-            let reason =
-                "the name is not TenTinh_TenCoSo_TenTram_yyyyMMddHHmmss.txt: whose values these are is not known";
-            return refused("station_file_name", reason.into());
+            return refused(&name, "station_file_name", NAME_FORM);
         };
         let zone = jiff::tz::TimeZone::get(&self.profile().timezone).unwrap_or(jiff::tz::TimeZone::UTC);
         let now = self.now();
@@ -186,7 +190,7 @@ impl Desk {
         });
         let file = match read {
             Ok(file) => file,
-            Err(error) => return refused(error.code(), error.to_string()),
+            Err(error) => return refused(&name, error.code(), &error.to_string()),
         };
         let Some(station) = registry.find(&whose.code()) else {
             return Outcome::Waits { station: plain(&whose.code()), rows: file.report.accepted };

@@ -37,6 +37,18 @@ impl SourceSpec {
                 return Some((field.into(), problem.into()));
             }
         }
+        if let Some(host_key) = &self.host_key {
+            let fault = if !self.url.starts_with("sftp://") {
+                Some("only an address with sftp:// has one")
+            } else if !is_fingerprint(host_key) {
+                Some("it is no fingerprint of a key; write \"SHA256:…\", as ssh-keygen -l shows it")
+            } else {
+                None
+            };
+            if let Some(problem) = fault {
+                return Some(("host_key".into(), problem.into()));
+            }
+        }
         let credentials = self.credentials.as_ref()?;
         let wrong = |field: &str, problem: String| Some((format!("credentials.{field}"), problem));
         if !is_secret_name(credentials.secret()) {
@@ -49,6 +61,12 @@ impl SourceSpec {
             Credentials::ApiKey { header, .. } if !is_token(header) => {
                 wrong("header", format!("{header:?} is no name of an HTTP header, for example \"X-Api-Key\""))
             }
+            Credentials::Key { .. } if !self.url.starts_with("sftp://") => {
+                wrong("kind", "a private key is for addresses with sftp:// only".into())
+            }
+            Credentials::Key { user, .. } if user.is_empty() || user.chars().any(char::is_control) => {
+                wrong("user", "a user's name is not empty and holds no control characters".into())
+            }
             Credentials::Basic { user, .. } if user.contains(':') || user.chars().any(char::is_control) => {
                 wrong("user", "a user's name holds neither a colon nor control characters".into())
             }
@@ -60,6 +78,14 @@ impl SourceSpec {
             _ => None,
         }
     }
+}
+
+/// SHA-256 as OpenSSH writes it: 43 letters of Base64.
+fn is_fingerprint(text: &str) -> bool {
+    let letters = text.strip_prefix("SHA256:").map(|letters| letters.trim_end_matches('='));
+    letters.is_some_and(|letters| {
+        letters.len() == 43 && letters.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/')
+    })
 }
 
 /// A token of HTTP (RFC 9110, section 5.6.2).

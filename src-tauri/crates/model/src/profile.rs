@@ -78,6 +78,8 @@ impl Protocol {
 pub enum Credentials {
     /// A user and a password (RFC 7617; a database role).
     Basic { user: String, secret: String },
+    /// A user and a private key of OpenSSH, which is the secret (SFTP).
+    Key { user: String, secret: String },
     /// A fixed key in a header of the source's choice.
     ApiKey { header: String, secret: String },
     /// A fixed token (RFC 6750).
@@ -118,6 +120,7 @@ impl Credentials {
     pub fn secret(&self) -> &str {
         match self {
             Self::Basic { secret, .. }
+            | Self::Key { secret, .. }
             | Self::ApiKey { secret, .. }
             | Self::Bearer { secret }
             | Self::ClientCredentials { secret, .. } => secret,
@@ -132,7 +135,7 @@ pub struct SourceSpec {
     pub id: String,
     pub protocol: Protocol,
     pub title: Title,
-    /// Service root, or `file:///FOLDER`. `practice:` in front stands for the practice data centre's address.
+    /// Service root; `file:///FOLDER`, `ftp://`, `ftps://` or `sftp://` for station files. `practice:` in front stands for the practice data centre's address.
     pub url: String,
     /// Server-sent events of what changed, where the source offers them.
     #[serde(default)]
@@ -148,6 +151,9 @@ pub struct SourceSpec {
     /// For sources that do not answer everybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Credentials>,
+    /// The fingerprint of the server's SSH key, `SHA256:…`, for addresses with `sftp://`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_key: Option<String>,
 }
 
 /// A province: everything that differs from one province to the next.
@@ -302,12 +308,17 @@ impl Profile {
                 return Err(ProfileError::Invalid { field: format!("sources.{}.{field}", source.id), problem });
             }
         }
-        let mut folders = self.sources.iter().filter(|source| source.protocol == Protocol::StationFolder);
-        if let Some(source) = folders.find(|source| !source.url.starts_with("file:///")) {
-            return Err(ProfileError::Invalid {
-                field: format!("sources.{}.url", source.id),
-                problem: format!("{:?} is no folder; write \"file:///srv/stations\"", source.url),
-            });
+        for source in self.sources.iter().filter(|source| source.protocol == Protocol::StationFolder) {
+            let known = ["file:///", "ftp://", "ftps://", "sftp://"];
+            if !known.iter().any(|start| source.url.starts_with(start)) {
+                return Err(ProfileError::Invalid {
+                    field: format!("sources.{}.url", source.id),
+                    problem: format!(
+                        "{:?} is no folder; write \"file:///srv/stations\" or \"sftp://host/srv/stations\"",
+                        source.url
+                    ),
+                });
+            }
         }
         for source in self.sources.iter().filter(|source| source.protocol == Protocol::PostGis) {
             if let Some(problem) = database_problem(&source.url) {

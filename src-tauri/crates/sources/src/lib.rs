@@ -6,7 +6,8 @@
 //! Flow of the network: a [`Client`] with timeouts and limits; a [`FeatureService`] for each protocol fetches collections,
 //! [`asking`] asks those that stay where they are,
 //! [`tiles`] brings maps that others draw,
-//! [`sensorthings`] values, [`events`] and [`mqtt`] what changes, [`still`] pictures. Each call is one attempt: the caller waits by a [`Backoff`].
+//! [`sensorthings`] values, [`events`] and [`mqtt`] what changes, [`still`] pictures, [`remote_folder`] files of FTP and SFTP
+//! servers. Each call is one attempt: the caller waits by a [`Backoff`].
 //!
 //! It does not know the cache, layers of a profile, what freshness means, or when the next sync is due. It does not
 //! repair shapes (that is `spatial`), and it trusts nothing that it reads: a bad row costs that row, a bad file an error
@@ -45,6 +46,7 @@ mod kml;
 pub mod mqtt;
 mod net;
 mod out;
+pub mod remote_folder;
 pub mod sensorthings;
 mod shapefile;
 pub mod station_file;
@@ -58,7 +60,7 @@ pub use encoding::TextEncoding;
 pub use events::ServerEvent;
 pub use features::{
     Areas, Collection, FeatureService, Fetched, Fetching, Login, Offer, Progress, Recognised, Secret, Wanted, asking,
-    recognise, recognise_with, service,
+    recognise, recognise_folder, recognise_with, service,
 };
 pub use file::{
     Columns, Continue, Edits, Format, OnError, PositionColumn, Prepare, ReadError, ReadOptions, ReadSummary, RowEdit,

@@ -73,6 +73,7 @@ impl Desk {
             every: Span::seconds(60),
             practice: false,
             credentials: Some(credentials.clone()),
+            host_key: None,
         };
         self.refuse_fault(&spec)
     }

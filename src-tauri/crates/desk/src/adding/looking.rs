@@ -111,9 +111,23 @@ impl Desk {
         }
     }
 
+    /// Opens the folder of a source on another machine, whose key the source may name.
+    async fn folder_of(&self, source: &SourceSpec, url: &Url) -> Result<sources::Recognised, FetchError> {
+        let held = self.held(source).await?;
+        let (login, host_key) = (held.as_ref().map(Held::login), source.host_key.as_deref());
+        let found =
+            sources::recognise_folder(&self.client, sources::remote_folder::Place { url, login, host_key }).await;
+        found.map_err(|error| hidden(held.as_ref(), error))
+    }
+
     /// Asks a source as it is fetched: with its own credentials. The number of collections on offer.
     async fn tested(&self, source: &SourceSpec, url: &Url) -> Result<Option<u32>, Failure> {
-        match self.recognised_as(url.as_str(), source.credentials.as_ref()).await {
+        let found = if sources::remote_folder::is_remote(url) {
+            self.folder_of(source, url).await
+        } else {
+            self.recognised_as(url.as_str(), source.credentials.as_ref()).await
+        };
+        match found {
             Ok(found) if found.protocol == source.protocol => {
                 self.links().heard(&source.id, self.now());
                 Ok(u32::try_from(found.offers.len()).ok())
@@ -155,7 +169,7 @@ impl Desk {
         spec.map = layer.map.clone();
         spec.id_field = layer.id_field.clone().or(spec.id_field);
         self.settle_stations(source, layer, &mut spec)?;
-        if source.protocol == Protocol::StationFolder {
+        if source.protocol == Protocol::StationFolder && !sources::remote_folder::is_remote(&root) {
             return self.look_through_folder(spec, &root).await;
         }
         let Some(service) = sources::service(source.protocol) else {

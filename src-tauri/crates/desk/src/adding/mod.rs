@@ -191,6 +191,7 @@ impl Desk {
             every: source.every,
             practice: source.practice,
             credentials: source.credentials.clone(),
+            host_key: None,
         };
         self.refuse_fault(&spec)?;
         Ok(spec)

@@ -1,21 +1,21 @@
-//! Station files laid down in a folder of this machine or of a mounted share: looked through by period, each file read
-//! once, and again when it changes.
+//! Station files laid down in a folder: of this machine, of a mounted share, or of a server (see [`super::remote`]).
+//! Looked through by period, each file read once, and again when it changes.
 
 use super::after;
+use super::remote::{self, Memory};
 use super::runs::Recording;
 use super::shapes::RunTrigger;
+use super::taking::{SETTLED_SECS, Seen, Taking, ends_its_line};
 use crate::Desk;
 use crate::api::{Event, Failure};
-use crate::station_files::{BATCH_FILES, Gathered, Listed, Outcome, Registry, list};
+use crate::station_files::{BATCH_FILES, Listed, Outcome, list};
 use model::{SourceSpec, Timestamp};
-use std::collections::HashMap;
+use sources::{Url, remote_folder};
+use std::collections::HashSet;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use store::ReadFile;
-
-/// A file whose last line has no end is still being written, unless nobody has touched it for this long.
-const SETTLED_SECS: i64 = 600;
+use std::time::Duration;
 
 pub(super) async fn run(desk: Arc<Desk>, source: SourceSpec) {
     desk.unless_paused(&source.id, || turns(&desk, &source)).await;
@@ -23,8 +23,9 @@ pub(super) async fn run(desk: Arc<Desk>, source: SourceSpec) {
 
 async fn turns(desk: &Arc<Desk>, source: &SourceSpec) {
     let every = source.every.as_duration();
+    let mut memory = Memory::default();
     loop {
-        if let Err(failure) = turn(desk, source, Some(every)).await {
+        if let Err(failure) = turn(desk, source, Some(every), &mut memory).await {
             desk.tell(&Event::Notice { failure, serious: true });
         }
         desk.rest(source, every, false).await;
@@ -32,27 +33,54 @@ async fn turns(desk: &Arc<Desk>, source: &SourceSpec) {
 }
 
 pub(super) async fn once(desk: &Arc<Desk>, source: &SourceSpec) -> Result<u64, Failure> {
-    match turn(desk, source, None).await? {
-        Ok(taken) => Ok(taken),
-        Err(failure) => Err(failure),
+    turn(desk, source, None, &mut Memory::default()).await?.done()
+}
+
+/// What a look through a source's files came to.
+#[derive(Default)]
+pub(super) struct Looked {
+    /// Values that were new or different.
+    pub(super) taken: u64,
+    /// Why it ended before its end; that is noted with the link.
+    pub(super) failure: Option<Failure>,
+}
+
+impl Looked {
+    pub(super) fn failed(failure: Failure) -> Self {
+        Self { taken: 0, failure: Some(failure) }
+    }
+
+    fn done(self) -> Result<u64, Failure> {
+        self.failure.map_or(Ok(self.taken), Err)
     }
 }
 
-/// One look through the folder: the values taken in, or why the folder cannot be read; that is noted with the link.
+/// One look through the folder.
 ///
 /// # Errors
 /// What keeps this side from taking values in: the history cannot be written.
 async fn turn(
     desk: &Arc<Desk>,
     source: &SourceSpec,
-    every: Option<std::time::Duration>,
-) -> Result<Result<u64, Failure>, Failure> {
+    every: Option<Duration>,
+    memory: &mut Memory,
+) -> Result<Looked, Failure> {
     let trigger = if every.is_some() { RunTrigger::Schedule } else { RunTrigger::Person };
     let mut recording = Recording::begin(desk, source, trigger);
-    let outcome = look(desk, source, every).await;
+    let outcome = match desk.links().url(&source.id) {
+        Some(url) if remote_folder::is_remote(&url) => {
+            remote::look(desk, source, &url, recording.client(), every, memory).await
+        }
+        url => look(desk, source, url, every).await,
+    };
     match &outcome {
-        Ok(Ok(taken)) => recording.values(*taken),
-        Ok(Err(failure)) | Err(failure) => recording.fail(failure.clone()),
+        Ok(looked) => {
+            if looked.failure.is_none() || looked.taken > 0 {
+                recording.values(looked.taken);
+            }
+            looked.failure.iter().for_each(|failure| recording.fail(failure.clone()));
+        }
+        Err(failure) => recording.fail(failure.clone()),
     }
     recording.finish().await;
     outcome
@@ -61,12 +89,12 @@ async fn turn(
 async fn look(
     desk: &Arc<Desk>,
     source: &SourceSpec,
-    every: Option<std::time::Duration>,
-) -> Result<Result<u64, Failure>, Failure> {
-    let Some(root) = folder_of(desk, source) else {
-        return Ok(Err(
-            desk.failure("bad_address", [("url", source.url.as_str()), ("detail", "file:///FOLDER is needed")])
-        ));
+    url: Option<Url>,
+    every: Option<Duration>,
+) -> Result<Looked, Failure> {
+    let Some(root) = url.and_then(|url| url.to_file_path().ok()) else {
+        let at = [("url", source.url.as_str()), ("detail", "file:///FOLDER is needed")];
+        return Ok(Looked::failed(desk.failure("bad_address", at)));
     };
     let looking = (desk.clone(), source.clone(), root.clone());
     // Walking a share and writing the history are work for a blocking thread.
@@ -79,7 +107,7 @@ async fn look(
             let (path, detail) = (root.to_string_lossy(), error.to_string());
             let next = every.and_then(|every| after(now, every));
             desk.links().failed(&source.id, &format!("{path}: {detail}"), false, now, next);
-            Ok(Err(desk.failure("not_readable", [("path", &*path), ("detail", &detail)])))
+            Ok(Looked::failed(desk.failure("not_readable", [("path", &*path), ("detail", &detail)])))
         }
         Ok(Ok((taken, trouble))) => {
             desk.links().answered(&source.id, now);
@@ -87,13 +115,9 @@ async fn look(
                 // Part of the folder could be read: the line is up, and something is wrong with it.
                 desk.links().failed(&source.id, &error.to_string(), true, now, None);
             }
-            Ok(Ok(taken))
+            Ok(Looked { taken, failure: None })
         }
     }
-}
-
-fn folder_of(desk: &Desk, source: &SourceSpec) -> Option<PathBuf> {
-    desk.links().url(&source.id)?.to_file_path().ok()
 }
 
 enum Trouble {
@@ -105,29 +129,18 @@ impl Desk {
     /// Reads what is new in the folder of a source. Returns the number of values that were new or different, and the
     /// first part of the folder that could not be read.
     fn look_through(&self, source: &SourceSpec, root: &Path) -> Result<(u64, Option<std::io::Error>), Trouble> {
-        let here = |error: store::StoreError| Trouble::Here(self.store_failure(&error));
         let (files, mut trouble) = list(root).map_err(Trouble::Folder)?;
-        let held = self.history().read_files(&source.id).map_err(here)?;
-        let mut held: HashMap<String, ReadFile> = held.into_iter().map(|file| (file.path.clone(), file)).collect();
-        let waited: Vec<String> = held.values().filter_map(|file| file.waits_for.clone()).collect();
-        let registry = Registry::of(self, Some(&source.id));
-        let due = |file: &Listed| {
-            held.get(&file.name).is_none_or(|read| {
-                let same = (read.size_bytes, read.modified_at) == (file.size_bytes, file.modified_at);
-                !same || read.waits_for.as_ref().is_some_and(|station| registry.find(station).is_some())
-            })
-        };
-        let due: Vec<&Listed> = files.iter().filter(|file| due(file)).collect();
-        let mut gathered = Gathered::default();
-        let mut taken = 0;
+        let mut taking = Taking::begin(self, source).map_err(Trouble::Here)?;
+        let is_due = |file: &&Listed| taking.is_due(&file.name, file.size_bytes, |noted| noted == file.modified_at);
+        let due: Vec<&Listed> = files.iter().filter(is_due).collect();
         let now = self.now();
         for batch in due.chunks(BATCH_FILES) {
-            let (mut observations, mut read) = (Vec::new(), Vec::new());
+            let mut read = Vec::new();
             for file in batch {
                 if !is_whole(file, now) {
                     continue;
                 }
-                let outcome = self.read_station_file(&file.path, &registry);
+                let outcome = self.read_station_file(&file.path, &taking.registry);
                 self.mark_ahead(&outcome, now);
                 // What changed while it was being read is read again.
                 if file.again().ok() != Some((file.size_bytes, file.modified_at)) {
@@ -140,49 +153,14 @@ impl Desk {
                     trouble.get_or_insert(std::io::Error::other(rejection.reason.clone()));
                     continue;
                 }
-                read.push(ReadFile {
-                    path: file.name.clone(),
-                    size_bytes: file.size_bytes,
-                    modified_at: file.modified_at,
-                    waits_for: match &outcome {
-                        Outcome::Waits { station, .. } => Some(station.clone()),
-                        _ => None,
-                    },
-                });
-                observations.extend(gathered.take(outcome, &file.name));
+                let Listed { name, size_bytes, modified_at, .. } = (*file).clone();
+                read.push((Seen { name, size_bytes, modified_at }, outcome));
             }
-            taken += self.history().record_files(&observations, &source.id, &read, now).map_err(here)?;
-            observations.iter().for_each(|observation| self.apply_live(observation, now));
+            taking.take(self, read).map_err(Trouble::Here)?;
         }
-        if trouble.is_none() {
-            files.iter().for_each(|file| drop(held.remove(&file.name)));
-            let gone: Vec<String> = held.into_keys().collect();
-            self.history().forget_files(&source.id, &gone).map_err(here)?;
-        }
-        self.tell_gathered(source, &registry, gathered, &waited).map_err(Trouble::Here)?;
-        Ok((taken as u64, trouble))
-    }
-
-    /// Says what could not be taken in: rows each time, a station that nobody knows once.
-    fn tell_gathered(
-        &self,
-        source: &SourceSpec,
-        registry: &Registry,
-        gathered: Gathered,
-        waited: &[String],
-    ) -> Result<(), Failure> {
-        for (station, files) in gathered.waiting.iter().filter(|(station, _)| !waited.contains(station)) {
-            let failure = self.station_failure(registry, station, &files.join(", "));
-            self.tell(&Event::Notice { failure, serious: false });
-        }
-        if let Some(path) = self.write_rejected(&source.id, &gathered.rejected)? {
-            let count = gathered.rejected.len().to_string();
-            let detail = gathered.rejected.first().map_or_else(String::new, |first| first.reason.clone());
-            let path = path.to_string_lossy();
-            let at = [("source", source.id.as_str()), ("count", &count), ("path", &*path), ("detail", &detail)];
-            self.tell(&Event::Notice { failure: self.failure("station_rows_rejected", at), serious: false });
-        }
-        Ok(())
+        let present: HashSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
+        let taken = taking.finish(self, trouble.is_none().then_some(&present)).map_err(Trouble::Here)?;
+        Ok((taken, trouble))
     }
 }
 
@@ -194,7 +172,7 @@ fn is_whole(file: &Listed, now: Timestamp) -> bool {
         open.seek(SeekFrom::End(-(back.cast_signed())))?;
         let mut end = Vec::new();
         open.take(2).read_to_end(&mut end)?;
-        Ok(end.ends_with(b"\n") || end == b"\n\0")
+        Ok(ends_its_line(&end))
     };
     // What cannot be opened is for the reader to say.
     last().unwrap_or(true) || now.as_second() - file.modified_at.as_second() > SETTLED_SECS

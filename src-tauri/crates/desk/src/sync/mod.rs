@@ -10,9 +10,11 @@ mod filling;
 mod folder;
 mod links;
 mod login;
+mod remote;
 mod runs;
 mod shapes;
 mod stations;
+mod taking;
 
 pub(crate) use engine::Engine;
 pub(crate) use links::Links;

@@ -18,7 +18,7 @@ mod transfer;
 mod wfs;
 
 pub use ogc::asking;
-pub use recognise::{Offer, Recognised, recognise, recognise_with};
+pub use recognise::{Offer, Recognised, recognise, recognise_folder, recognise_with};
 
 use crate::net::{Client, FetchError};
 use geo_types::MultiPolygon;

@@ -1,10 +1,12 @@
 //! What speaks at an address that somebody pasted: the protocol, the service's root, what it offers.
 //!
 //! A path or query that names its protocol is taken at its word; else the first bytes of the answer tell. A
-//! database tells its tables, a broker what it keeps. Only the host of the address is asked, a handful of times, and no more than a megabyte is read of what a single answer brings.
+//! database tells its tables, a broker what it keeps, a folder of another machine that it can be read. Only the host of the
+//! address is asked, a handful of times, and no more than a megabyte is read of what a single answer brings.
 
 use super::{Login, arcgis, malformed, mqtt, ogc, postgis, wfs};
 use crate::net::{Client, FetchError, decoded, host_of, text_of};
+use crate::remote_folder::{self, Place};
 use crate::sensorthings;
 use model::Protocol;
 use reqwest::header::{ACCEPT, HeaderMap};
@@ -57,6 +59,7 @@ pub async fn recognise_with(client: &Client, text: &str, login: Option<Login<'_>
     let url = address(text)?;
     match url.scheme() {
         "file" => return folder(url),
+        "ftp" | "ftps" | "sftp" => return recognise_folder(client, Place { url: &url, login, host_key: None }).await,
         "postgres" | "postgresql" => {
             let offers = postgis::offers(client, &url, login).await?;
             let title = Some(decoded(url.path().trim_matches('/')));
@@ -96,6 +99,20 @@ pub async fn recognise_with(client: &Client, text: &str, login: Option<Login<'_>
     }
 }
 
+/// As [`recognise_with`], of a folder of another machine, whose key the source may name.
+///
+/// # Errors
+/// Those of [`crate::remote_folder::open`].
+pub async fn recognise_folder(client: &Client, place: Place<'_>) -> Result<Recognised, FetchError> {
+    let mut folder = remote_folder::open(client, place).await?;
+    // That it can be read.
+    folder.list("").await?;
+    let url = place.url.clone();
+    let title = url.path_segments().and_then(|mut all| all.rfind(|name| !name.is_empty())).map(decoded);
+    let title = title.or_else(|| url.host_str().map(str::to_owned));
+    Ok(Recognised { title, offers: vec![itself(&url, None)], ..plain(Protocol::StationFolder, url) })
+}
+
 fn plain(protocol: Protocol, root: Url) -> Recognised {
     Recognised { protocol, root, title: None, chosen: None, offers: Vec::new(), practice: false }
 }
@@ -112,7 +129,7 @@ fn address(text: &str) -> Result<Url, FetchError> {
     };
     let mut url = url.map_err(|error| wrong(error.to_string()))?;
     let database = matches!(url.scheme(), "postgres" | "postgresql");
-    if !database && !matches!(url.scheme(), "http" | "https" | "file" | "mqtt" | "mqtts") {
+    if !database && !matches!(url.scheme(), "http" | "https" | "file" | "ftp" | "ftps" | "sftp" | "mqtt" | "mqtts") {
         return Err(wrong(format!("{:?} is no protocol that can be recognised by its address", url.scheme())));
     }
     // A database is always asked by somebody: a role without its password is no secret.
@@ -366,11 +383,14 @@ mod tests {
         assert_eq!(of("  data.example:8080/ogc\n").unwrap(), "http://data.example:8080/ogc");
         assert_eq!(of("https://data.example/ogc#map").unwrap(), "https://data.example/ogc");
         assert_eq!(of("/srv/stations").unwrap(), "file:///srv/stations");
+        assert_eq!(of("sftp://tnmt.example/srv/stations").unwrap(), "sftp://tnmt.example/srv/stations");
         assert_eq!(of("postgres://reader@db.example/land").unwrap(), "postgres://reader@db.example/land");
         assert_eq!(of("mqtts://broker.example/tayninh").unwrap(), "mqtts://broker.example/tayninh");
         for wrong in [
             "",
-            "ftp://data.example/",
+            "gopher://data.example/",
+            "ftp://me:secret@data.example/",
+            "sftp://me@data.example/srv",
             "javascript://x",
             "http://me:secret@data.example/",
             "postgres://me:secret@db.example/land",

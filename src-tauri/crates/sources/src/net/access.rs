@@ -64,6 +64,10 @@ impl Access {
                 Shown::Fixed(name, sensitive(secret).ok_or_else(unfit)?)
             }
             Credentials::Bearer { .. } => Shown::Fixed(AUTHORIZATION, bearer(secret)?),
+            Credentials::Key { .. } => {
+                let reason = "a private key is for SFTP: nothing over HTTP takes one".into();
+                return Err(FetchError::BadAddress { url: root.to_string(), reason });
+            }
             Credentials::ClientCredentials { token_url, client_id, scope, .. } => {
                 let wrong = |reason: String| FetchError::BadAddress { url: token_url.clone(), reason };
                 let url = Url::parse(token_url).map_err(|error| wrong(error.to_string()))?;

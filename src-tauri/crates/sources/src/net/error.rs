@@ -86,6 +86,13 @@ pub enum FetchError {
     /// The source wants credentials whose secret this machine does not have. Nothing was asked.
     #[error("the secret {secret:?} is missing: {detail}")]
     NoSecret { secret: String, detail: String },
+    /// An SSH server that nobody vouched for, or that is not the one it was. `expected` is the fingerprint on record, in
+    /// `place`: the source's `host_key`, or a `known_hosts` file.
+    #[error("{}", doubtful(host, fingerprint, expected.as_deref(), place))]
+    HostKey { host: String, fingerprint: String, expected: Option<String>, place: String },
+    /// More than anybody keeps in a folder.
+    #[error("{folder:?} holds more than {limit} files and folders")]
+    TooMany { folder: String, limit: u64 },
     #[error("cancelled")]
     Cancelled,
 }
@@ -105,6 +112,19 @@ fn kept(secret: Option<&str>) -> String {
     match secret {
         Some(name) => format!("its password is the secret {name:?}"),
         None => "the source names no credentials".to_owned(),
+    }
+}
+
+fn doubtful(host: &str, fingerprint: &str, expected: Option<&str>, place: &str) -> String {
+    match expected {
+        Some(expected) => format!(
+            "{host} shows another key than the one on record: {fingerprint} in place of {expected} ({place}); somebody may be \
+             listening in between. Ask who runs the server before changing the record"
+        ),
+        None => format!(
+            "{host} shows a key that nobody vouched for: {fingerprint}. If whoever runs the server confirms it, write \
+             host_key = {fingerprint:?} into the source, or add the server to {place}"
+        ),
     }
 }
 
@@ -136,6 +156,9 @@ impl FetchError {
             Self::Unrecognised { .. } => "unrecognised",
             Self::TokenRefused { .. } => "token_refused",
             Self::NoSecret { .. } => "no_secret",
+            Self::HostKey { expected: None, .. } => "host_key_unknown",
+            Self::HostKey { .. } => "host_key_changed",
+            Self::TooMany { .. } => "too_many_files",
             Self::Cancelled => "cancelled",
         }
     }
@@ -148,6 +171,7 @@ impl FetchError {
             Self::NoCollection { .. } | Self::Unrecognised { .. } | Self::ForbiddenAddress { .. } => false,
             // A locked account would stay locked by knocking on.
             Self::NoSecret { .. } | Self::Login { .. } | Self::NoAccess { .. } => false,
+            Self::HostKey { .. } | Self::TooMany { .. } => false,
             Self::TokenRefused { code, .. } => code == "temporarily_unavailable" || code == "server_error",
             // ArcGIS has the numbers of HTTP, databases their states; the words of OGC do not tell what passes.
             Self::Service { code, .. } => code.parse().is_ok_and(passes) || state_passes(code),
@@ -186,7 +210,10 @@ impl FetchError {
             | Self::NoCollection { .. }
             | Self::Unrecognised { .. }
             | Self::Staging { .. }
+            | Self::TooMany { .. }
             | Self::Changed { .. } => true,
+            // Whoever it is that shows another key, it is not the server that was meant.
+            Self::HostKey { .. } => false,
             Self::BadAddress { .. }
             | Self::Refused { .. }
             | Self::Dns { .. }

@@ -19,6 +19,7 @@ use reqwest::header::{
 };
 use reqwest::{Response, StatusCode};
 use std::io::Read;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -40,6 +41,8 @@ pub struct ClientOptions {
     pub collection_limit_bytes: u64,
     /// Tells what names stand for; what may be contacted of that is decided here.
     pub resolver: Arc<dyn Resolver>,
+    /// The keys of SSH servers that the user has vouched for, in the form of OpenSSH.
+    pub known_hosts: Option<PathBuf>,
 }
 
 impl Default for ClientOptions {
@@ -52,6 +55,7 @@ impl Default for ClientOptions {
             body_limit_bytes: 256 << 20,
             collection_limit_bytes: 512 << 20,
             resolver: Arc::new(SystemResolver),
+            known_hosts: std::env::home_dir().map(|home| home.join(".ssh").join("known_hosts")),
         }
     }
 }

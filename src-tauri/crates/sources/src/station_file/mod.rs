@@ -20,7 +20,7 @@ use std::path::Path;
 use units::NoWay;
 
 /// A month of five-minute values, sent again after an outage, has 10 MB.
-const MAX_BYTES: u64 = 64 << 20;
+pub const MAX_BYTES: u64 = 64 << 20;
 /// More bad rows than this are no station file.
 const MAX_REJECTED: usize = 10_000;
 /// A station's clock may go wrong by this much; what is later cannot have been measured.
