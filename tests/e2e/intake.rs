@@ -10,7 +10,7 @@ const ENTER: &str = "\u{e007}";
 const A_MINUTE: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(30);
 
-async fn sign_in(window: &Window) -> Outcome {
+pub async fn sign_in(window: &Window) -> Outcome {
     window.click("[data-testid='settings-open']").await?;
     window.wait("dialog[open] [data-testid='sign-in-role']", Duration::from_secs(5)).await?;
     window.choose("[data-testid='sign-in-role']", "administrator").await?;

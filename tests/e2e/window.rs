@@ -129,6 +129,11 @@ impl Window {
         tokio::time::sleep(Duration::from_millis(2_500)).await;
     }
 
+    /// The window as a PNG.
+    pub async fn screenshot(&self) -> Result<Vec<u8>> {
+        Ok(self.client.screenshot().await?)
+    }
+
     /// Keeps a picture of the window, for people to look at.
     pub async fn picture(&self, name: &str) -> Result<()> {
         let png = self.client.screenshot().await?;
