@@ -5,6 +5,7 @@
 
 #![allow(clippy::print_stderr)]
 
+mod basemap;
 mod intake;
 mod layout;
 mod panning;

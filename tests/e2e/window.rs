@@ -140,6 +140,11 @@ impl Window {
         Err(format!("the window is {is} wide and not {width}").into())
     }
 
+    /// The window as a PNG.
+    pub async fn screenshot(&self) -> Result<Vec<u8>> {
+        Ok(self.client.screenshot().await?)
+    }
+
     /// Keeps a picture of the window, for people to look at.
     pub async fn picture(&self, name: &str) -> Result<()> {
         let png = self.client.screenshot().await?;
