@@ -101,6 +101,7 @@ pub enum Credentials {
 #[serde(rename_all = "kebab-case")]
 pub enum CredentialsKind {
     Basic,
+    Key,
     ApiKey,
     Bearer,
     ClientCredentials,
@@ -110,6 +111,7 @@ impl Credentials {
     pub fn kind(&self) -> CredentialsKind {
         match self {
             Self::Basic { .. } => CredentialsKind::Basic,
+            Self::Key { .. } => CredentialsKind::Key,
             Self::ApiKey { .. } => CredentialsKind::ApiKey,
             Self::Bearer { .. } => CredentialsKind::Bearer,
             Self::ClientCredentials { .. } => CredentialsKind::ClientCredentials,

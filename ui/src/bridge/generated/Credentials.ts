@@ -3,4 +3,4 @@
 /**
  * How a source is shown who asks. The secret itself never stands in a profile: `secret` is the name it is kept under.
  */
-export type Credentials = { "kind": "basic", user: string, secret: string, } | { "kind": "api-key", header: string, secret: string, } | { "kind": "bearer", secret: string, } | { "kind": "client-credentials", token_url: string, client_id: string, scope?: string, secret: string, };
+export type Credentials = { "kind": "basic", user: string, secret: string, } | { "kind": "key", user: string, secret: string, } | { "kind": "api-key", header: string, secret: string, } | { "kind": "bearer", secret: string, } | { "kind": "client-credentials", token_url: string, client_id: string, scope?: string, secret: string, };

@@ -3,4 +3,4 @@
 /**
  * Which of the [`Credentials`] they are, as the word in profiles.
  */
-export type CredentialsKind = "basic" | "api-key" | "bearer" | "client-credentials";
+export type CredentialsKind = "basic" | "key" | "api-key" | "bearer" | "client-credentials";
