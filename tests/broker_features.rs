@@ -47,7 +47,6 @@ kind = "communes"
 group = "g"
 title = {{ vi = "Xã", en = "Communes" }}
 geometry = "polygon"
-file = "data/communes.geojson"
 feature_source = "communes"
 freshness = "365d"
 as_of = "2026-11-01"
@@ -57,7 +56,6 @@ name_field = "name"
 "#
     );
     std::fs::write(profile.join("profile.toml"), text).unwrap();
-    std::fs::write(profile.join("data/communes.geojson"), r#"{"type":"FeatureCollection","features":[]}"#).unwrap();
     let (desk, notices) = Desk::open(Options { profile: Some(profile), ..Options::at(folder.join("home")) }).unwrap();
     assert!(notices.is_empty(), "{notices:?}");
     desk
@@ -152,6 +150,10 @@ async fn a_broker_beside_a_service_tells_when_to_ask_it() {
     };
     drop(home(&data, &source("http://127.0.0.1:1")));
     std::fs::copy(COMMUNES, data.join("profile/data/communes.geojson")).unwrap();
+    let profile = data.join("profile/profile.toml");
+    let of_source = std::fs::read_to_string(&profile).unwrap();
+    let with_data = of_source.replacen("feature_source", "file = \"data/communes.geojson\"\nfeature_source", 1);
+    std::fs::write(&profile, with_data).unwrap();
     let centre = Practice::start(&data.join("profile"), practice::Options::default()).await.unwrap();
     let desk = home(folder.path(), &source(&format!("{}/ogc", centre.base_url())));
     let syncing = desk.start_syncing();
