@@ -9,7 +9,7 @@ mod process;
 
 use common::{features, wanted};
 use communes::{communes_file, same};
-use model::Protocol;
+use model::{Protocol, Value};
 use process::{Process, free_port, ready};
 use sources::{Client, ClientOptions, Collection, Url, Wanted, recognise, service};
 use std::path::{Path, PathBuf};
@@ -56,7 +56,12 @@ fn client() -> Client {
 async fn fetch(protocol: Protocol, wanted: Wanted<'_>) -> Collection {
     // Its own ids are numbers in order.
     let wanted = Wanted { id_field: Some("code"), ..wanted };
-    features(service(protocol).unwrap().fetch(&client(), wanted, &mut |_, _| {}).await)
+    let mut got = features(service(protocol).unwrap().fetch(&client(), wanted, &mut |_, _| {}).await);
+    for feature in &mut got.features {
+        // What GDAL, by which it reads the file, makes of the features' own ids.
+        assert_eq!(feature.properties.remove("id"), Some(Value::Text(feature.id.clone())));
+    }
+    got
 }
 
 #[tokio::test]

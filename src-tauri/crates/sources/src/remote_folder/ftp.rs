@@ -268,6 +268,11 @@ impl Says {
                 let reason = format!("the server offers no TLS: {reason} ({code}); ftp:// speaks without it");
                 FetchError::Tls { host, reason }
             }
+            // vsftpd without TLS says to `AUTH` what it says to everything before a login.
+            FetchError::Login { host, reason, .. } => {
+                let reason = format!("the server offers no TLS: {reason}; ftp:// speaks without it");
+                FetchError::Tls { host, reason }
+            }
             error => error,
         }
     }

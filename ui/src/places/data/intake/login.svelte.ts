@@ -60,6 +60,7 @@ export class Login {
   get whole(): boolean {
     const words = {
       basic: [this.user],
+      key: [this.user],
       'api-key': [this.header],
       bearer: [],
       'client-credentials': [this.tokenUrl, this.clientId],
