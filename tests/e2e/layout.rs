@@ -34,9 +34,12 @@ async fn lines_hold_at_both_sizes() -> Outcome {
     sign_in(&window).await?;
     for (width, height) in [(1440, 900), (1920, 1080)] {
         window.resize(width, height).await?;
+        // The page is laid out anew: what is clicked meanwhile may have moved away.
+        window.settle().await;
         window.click("[data-testid='rail-data']").await?;
+        window.settle().await;
         if window.number("return document.querySelectorAll(\"[data-testid='source-detail']\").length").await? < 1.0 {
-            window.click("[data-source='features']").await?;
+            window.click("[data-source='features'] td:nth-child(2)").await?;
         }
         window.wait("[data-testid='source-detail']", Duration::from_secs(5)).await?;
         window.settle().await;
