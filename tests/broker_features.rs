@@ -22,39 +22,7 @@ const COMMUNES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../maps/tay-ninh/da
 fn home(folder: &Path, source: &str) -> Arc<Desk> {
     let profile = folder.join("profile");
     std::fs::create_dir_all(profile.join("data")).unwrap();
-    let text = format!(
-        r#"
-id = "x"
-code = "80"
-title = {{ vi = "X", en = "X" }}
-timezone = "Asia/Ho_Chi_Minh"
-bbox = [105.45, 10.35, 106.90, 11.80]
-center = [106.2, 11.05]
-area_km2 = 1.0
-population = 1
-in_force = "2025-07-01"
-[[groups]]
-id = "g"
-title = {{ vi = "G", en = "G" }}
-[[sources]]
-id = "communes"
-title = {{ vi = "a", en = "b" }}
-every = "10m"
-{source}
-[[layers]]
-id = "communes"
-kind = "communes"
-group = "g"
-title = {{ vi = "Xã", en = "Communes" }}
-geometry = "polygon"
-feature_source = "communes"
-freshness = "365d"
-as_of = "2026-11-01"
-provider = {{ vi = "a", en = "b" }}
-licence = "x"
-name_field = "name"
-"#
-    );
+    let text = journeys::communes_profile(source, "");
     std::fs::write(profile.join("profile.toml"), text).unwrap();
     let (desk, notices) = Desk::open(Options { profile: Some(profile), ..Options::at(folder.join("home")) }).unwrap();
     assert!(notices.is_empty(), "{notices:?}");
@@ -152,8 +120,7 @@ async fn a_broker_beside_a_service_tells_when_to_ask_it() {
     std::fs::copy(COMMUNES, data.join("profile/data/communes.geojson")).unwrap();
     let profile = data.join("profile/profile.toml");
     let of_source = std::fs::read_to_string(&profile).unwrap();
-    let with_data = of_source.replacen("feature_source", "file = \"data/communes.geojson\"\nfeature_source", 1);
-    std::fs::write(&profile, with_data).unwrap();
+    std::fs::write(&profile, of_source + "file = \"data/communes.geojson\"\n").unwrap();
     let centre = Practice::start(&data.join("profile"), practice::Options::default()).await.unwrap();
     let desk = home(folder.path(), &source(&format!("{}/ogc", centre.base_url())));
     let syncing = desk.start_syncing();

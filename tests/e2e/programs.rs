@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -26,11 +27,13 @@ impl Programs {
     }
 }
 
-/// A process that ends with its owner.
+/// A process that ends with its owner, and with it those that it started: a driver that lives on refuses the next journey.
 pub struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
+        let group = format!("-{}", self.0.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -43,6 +46,7 @@ pub fn driver(programs: &Programs) -> std::io::Result<Running> {
         .args(["--port", &DRIVER_PORT.to_string(), "--native-port", "4445"])
         .stdout(log.try_clone()?)
         .stderr(log)
+        .process_group(0)
         .spawn()?;
     let running = Running(child);
     let started = Instant::now();

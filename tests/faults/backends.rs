@@ -74,42 +74,8 @@ impl Backend {
     pub fn profile(&self, port: u16) -> String {
         let Self { protocol, layer, .. } = self;
         let url = self.url.replace("PORT", &port.to_string());
-        format!(
-            r#"
-id = "x"
-code = "80"
-title = {{ vi = "X", en = "X" }}
-timezone = "Asia/Ho_Chi_Minh"
-bbox = [105.45, 10.35, 106.90, 11.80]
-center = [106.2, 11.05]
-area_km2 = 1.0
-population = 1
-in_force = "2025-07-01"
-[[groups]]
-id = "g"
-title = {{ vi = "G", en = "G" }}
-[[sources]]
-id = "communes"
-protocol = "{protocol}"
-title = {{ vi = "a", en = "b" }}
-url = "{url}"
-every = "10m"
-[[layers]]
-id = "communes"
-kind = "communes"
-group = "g"
-title = {{ vi = "Xã", en = "Communes" }}
-geometry = "polygon"
-file = "data/communes.geojson"
-feature_source = "communes"
-freshness = "365d"
-as_of = "2026-11-01"
-provider = {{ vi = "a", en = "b" }}
-licence = "x"
-name_field = "name"
-{layer}
-"#
-        )
+        let source = format!("protocol = \"{protocol}\"\nurl = \"{url}\"");
+        journeys::communes_profile(&source, &format!("file = \"data/communes.geojson\"\n{layer}"))
     }
 }
 

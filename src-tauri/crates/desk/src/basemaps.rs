@@ -148,10 +148,7 @@ impl Desk {
     async fn recognised_basemap(&self, args: &RecogniseArgs) -> Result<sources::tiles::Recognised, FetchError> {
         let held = self.held_for(args.credentials.as_ref()).await?;
         let found = sources::tiles::recognise(&self.client, &args.url, held.as_ref().map(Held::login)).await;
-        found.map_err(|error| match &held {
-            Some(held) => held.hide(error),
-            None => error,
-        })
+        found.map_err(|error| Held::hide(held.as_ref(), error))
     }
 
     /// Adds a base map after one tile of the province came. Its address is recognised where no protocol is given.

@@ -8,6 +8,7 @@
 use crate::Desk;
 use crate::api::{Event, TileSetState, TileSetStatus};
 use crate::home::Home;
+use crate::sync::Held;
 use model::{Credentials, TileForm, TileProtocol, Timestamp};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
@@ -311,10 +312,10 @@ impl Desk {
             url: &set.url,
             layer: set.layer.as_deref(),
             style: set.style.as_deref(),
-            login: held.as_ref().map(crate::sync::Held::login),
+            login: held.as_ref().map(Held::login),
         };
         let opened = TileSource::open(&self.client, &spec).await;
-        let opened = opened.map_err(|error| held.map_or(error.clone(), |held| held.hide(error)));
+        let opened = opened.map_err(|error| Held::hide(held.as_ref(), error));
         if let Err(error) = &opened {
             self.fared_ill(running, error);
         }
@@ -356,7 +357,14 @@ impl Desk {
         }
         let source = self.opened(running).await?;
         let validator = held.as_ref().and_then(|tile| tile.validator.as_deref());
-        let answer = source.tile(place.z, place.x, place.y, validator).await?;
+        let answer = match source.tile(place.z, place.x, place.y, validator).await {
+            Ok(answer) => answer,
+            // A server may repeat what it was shown.
+            Err(error) => {
+                let shown = self.held_for(running.set.credentials.as_ref()).await.ok().flatten();
+                return Err(Held::hide(shown.as_ref(), error));
+            }
+        };
         let now = self.now();
         let until = |fresh_for: Option<Duration>| {
             let fresh_for = fresh_for.unwrap_or(FRESH_FOR).max(LEAST_FRESH);

@@ -73,7 +73,7 @@ impl Desk {
     ) -> Result<sources::Recognised, FetchError> {
         let held = self.held_for(credentials).await?;
         let found = sources::recognise_with(&self.client, url, held.as_ref().map(Held::login)).await;
-        found.map_err(|error| hidden(held.as_ref(), error))
+        found.map_err(|error| Held::hide(held.as_ref(), error))
     }
 
     pub(crate) async fn test_source(self: &Arc<Self>, args: TestSourceArgs) -> Result<ConnectionTest, Failure> {
@@ -117,7 +117,7 @@ impl Desk {
         let (login, host_key) = (held.as_ref().map(Held::login), source.host_key.as_deref());
         let found =
             sources::recognise_folder(&self.client, sources::remote_folder::Place { url, login, host_key }).await;
-        found.map_err(|error| hidden(held.as_ref(), error))
+        found.map_err(|error| Held::hide(held.as_ref(), error))
     }
 
     /// Asks a source as it is fetched: with its own credentials. The number of collections on offer.
@@ -181,7 +181,7 @@ impl Desk {
             let client = self.client.showing(&root, held.as_ref().map(Held::login)).map_err(failed)?;
             let things = spec.sensorthings.as_ref().and_then(|mapping| mapping.things.as_deref());
             let surveyed = sources::sensorthings::survey(&client, &root, things).await;
-            let surveyed = surveyed.map_err(|error| failed(hidden(held.as_ref(), error)))?;
+            let surveyed = surveyed.map_err(|error| failed(Held::hide(held.as_ref(), error)))?;
             if spec.sensorthings.is_none() {
                 return Ok(self.try_labelled(&spec, &surveyed));
             }
@@ -213,7 +213,7 @@ impl Desk {
         let fetched = match service.fetch(&self.client, wanted, &mut told).await {
             Ok(Fetched::Features(fetched)) => fetched,
             Ok(Fetched::NotModified) => return Err(failed(FetchError::Cancelled)),
-            Err(error) => return Err(failed(hidden(held.as_ref(), error))),
+            Err(error) => return Err(failed(Held::hide(held.as_ref(), error))),
         };
         let desk = self.clone();
         let (protocol, map) = (source.protocol, spec.map.clone());
@@ -267,14 +267,6 @@ impl Desk {
         // Walking a share is work for a blocking thread.
         let looked = tokio::task::spawn_blocking(move || desk.try_folder(&spec, &folder)).await;
         looked.map_err(|_| self.failure("interrupted", []))?
-    }
-}
-
-/// A server may repeat what it was shown.
-fn hidden(held: Option<&Held>, error: FetchError) -> FetchError {
-    match held {
-        Some(held) => held.hide(error),
-        None => error,
     }
 }
 

@@ -189,14 +189,12 @@ impl Desk {
 
     /// Takes note that the service could not be asked.
     fn missed(&self, service: &Service, error: &FetchError) {
-        self.links().failed(&service.source, &error.to_string(), error.answered(), self.now(), None);
+        let said = Held::hide(service.held.as_ref(), error.clone()).to_string();
+        self.links().failed(&service.source, &said, error.answered(), self.now(), None);
     }
 
     fn unanswered(&self, spec: &LayerSpec, service: &Service, error: FetchError) -> Failure {
-        let error = match &service.held {
-            Some(held) => held.hide(error),
-            None => error,
-        };
+        let error = Held::hide(service.held.as_ref(), error);
         if !error.retryable() {
             return self.fetch_failure(&service.root, &error);
         }

@@ -107,10 +107,7 @@ async fn listen(desk: &Arc<Desk>, source: &SourceSpec, layers: &Layers, waker: &
         error = listening => error,
         () = wake(&changed, waker) => FetchError::Cancelled,
     };
-    let error = match &held {
-        Some(held) => held.hide(error),
-        None => error,
-    };
+    let error = Held::hide(held.as_ref(), error);
     (error, heard.load(Ordering::Relaxed))
 }
 

@@ -229,10 +229,7 @@ async fn fetch_layer(
         areas: Some(&areas),
         staging: &staging,
     };
-    let hidden = |error: FetchError| match &credentials {
-        Some(held) => held.hide(error),
-        None => error,
-    };
+    let hidden = |error: FetchError| Held::hide(credentials.as_ref(), error);
     if spec.remote.is_some() {
         // Nothing of it is taken over; that its service answers, and what it can be asked, is worth knowing.
         desk.look_at_remote(spec, asked.client, wanted).await.map_err(hidden)?;

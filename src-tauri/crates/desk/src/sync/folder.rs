@@ -1,8 +1,8 @@
-//! Station files laid down in a folder: of this machine, of a mounted share, or of a server (see [`super::remote`]).
+//! Station files laid down in a folder: of this machine, of a mounted share, or of a server (see [`super::file_server`]).
 //! Looked through by period, each file read once, and again when it changes.
 
 use super::after;
-use super::remote::{self, Memory};
+use super::file_server::{self, Memory};
 use super::runs::Recording;
 use super::shapes::RunTrigger;
 use super::taking::{SETTLED_SECS, Seen, Taking, ends_its_line};
@@ -69,7 +69,7 @@ async fn turn(
     let mut recording = Recording::begin(desk, source, trigger);
     let outcome = match desk.links().url(&source.id) {
         Some(url) if remote_folder::is_remote(&url) => {
-            remote::look(desk, source, &url, recording.client(), every, memory).await
+            file_server::look(desk, source, &url, recording.client(), every, memory).await
         }
         url => look(desk, source, url, every).await,
     };

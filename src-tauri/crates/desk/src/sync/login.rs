@@ -17,8 +17,11 @@ impl Held {
     }
 
     /// An error in which the source may have repeated the secret.
-    pub(crate) fn hide(&self, error: FetchError) -> FetchError {
-        error.hiding(&self.secret)
+    pub(crate) fn hide(held: Option<&Self>, error: FetchError) -> FetchError {
+        match held {
+            Some(held) => error.hiding(&held.secret),
+            None => error,
+        }
     }
 }
 

@@ -9,7 +9,6 @@ use crate::net::{Client, FetchError, decoded, host_of, text_of};
 use crate::remote_folder::{self, Place};
 use crate::sensorthings;
 use model::Protocol;
-use reqwest::header::{ACCEPT, HeaderMap};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
 use url::Url;
@@ -208,7 +207,7 @@ fn without(url: &Url, key: &str) -> Url {
 }
 
 async fn landing_title(client: &Client, root: &Url) -> Option<String> {
-    let (bytes, _) = look(client, root).await.ok()?;
+    let (bytes, _) = client.look(root, ACCEPTED, LOOK_BYTES).await.ok()?;
     let value: Value = serde_json::from_slice(&bytes).ok()?;
     title_of(&value)
 }
@@ -232,7 +231,7 @@ impl From<Recognised> for Look {
 
 /// By what comes.
 async fn by_answer(client: &Client, url: &Url) -> Result<Look, FetchError> {
-    let (bytes, headers) = look(client, url).await?;
+    let (bytes, headers) = client.look(url, ACCEPTED, LOOK_BYTES).await?;
     let said = text_of(&headers, "content-type").unwrap_or_else(|| "nothing".into());
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes).trim_ascii_start();
     match text.first() {
@@ -352,25 +351,6 @@ fn is_file(url: &Url, bytes: &[u8], said: &str) -> bool {
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let cells = line.iter().any(|byte| matches!(byte, b',' | b';' | b'\t'));
     named || (said.starts_with("text/csv") && cells)
-}
-
-/// The beginning of what comes.
-async fn look(client: &Client, url: &Url) -> Result<(Vec<u8>, HeaderMap), FetchError> {
-    client
-        .in_time(url, async {
-            let mut response = client.open(url, &[(ACCEPT, ACCEPTED.to_owned())]).await?;
-            let headers = response.headers().clone();
-            let host = host_of(url);
-            let mut bytes = Vec::new();
-            while bytes.len() < LOOK_BYTES {
-                match response.chunk().await.map_err(|error| client.explain(&error, &host, true))? {
-                    Some(chunk) => bytes.extend_from_slice(&chunk),
-                    None => break,
-                }
-            }
-            Ok((bytes, headers))
-        })
-        .await
 }
 
 #[cfg(test)]

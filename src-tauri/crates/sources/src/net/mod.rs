@@ -236,6 +236,29 @@ impl Client {
         self.in_time(url, self.get_whole(url, accept, validator)).await
     }
 
+    /// The first bytes of what comes, about as many as asked for, and what was said of it.
+    pub(crate) async fn look(
+        &self,
+        url: &Url,
+        accept: &str,
+        enough_bytes: usize,
+    ) -> Result<(Vec<u8>, HeaderMap), FetchError> {
+        let looking = async {
+            let mut response = self.open(url, &[(ACCEPT, accept.to_owned())]).await?;
+            let headers = response.headers().clone();
+            let host = host_of(url);
+            let mut bytes = Vec::new();
+            while bytes.len() < enough_bytes {
+                match response.chunk().await.map_err(|error| self.explain(&error, &host, true))? {
+                    Some(chunk) => bytes.extend_from_slice(&chunk),
+                    None => break,
+                }
+            }
+            Ok((bytes, headers))
+        };
+        self.in_time(url, looking).await
+    }
+
     /// Ends what takes longer than a whole answer may.
     pub(crate) async fn in_time<T>(
         &self,

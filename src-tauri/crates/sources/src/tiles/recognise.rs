@@ -2,14 +2,14 @@
 
 use super::{capabilities, malformed, template, tilejson, wms, wmts};
 use crate::features::Login;
-use crate::net::{Client, FetchError, host_of};
+use crate::net::{Client, FetchError, host_of, text_of};
 use model::TileProtocol;
-use reqwest::header::ACCEPT;
 use serde_json::Value;
 use std::path::Path;
 use url::Url;
 
 /// So much of an answer tells what it is.
+const ACCEPTED: &str = "application/json, application/xml, */*;q=0.5";
 const LOOK_BYTES: usize = 64 << 10;
 
 /// What answers at an address.
@@ -73,7 +73,7 @@ pub async fn recognise(client: &Client, text: &str, login: Option<Login<'_>>) ->
     if path.ends_with(".pmtiles") {
         return Ok(plain(TileProtocol::PmTiles, url.to_string()));
     }
-    let looked = look(client, &url).await;
+    let looked = client.look(&url, ACCEPTED, LOOK_BYTES).await;
     if let Ok((bytes, _)) = &looked {
         if bytes.starts_with(b"PMTiles") {
             return Ok(plain(TileProtocol::PmTiles, url.to_string()));
@@ -99,7 +99,8 @@ pub async fn recognise(client: &Client, text: &str, login: Option<Login<'_>>) ->
     if let Ok(found) = by_wmts(client, &url).await {
         return Ok(found);
     }
-    let (_, said) = looked?;
+    let (_, headers) = looked?;
+    let said = text_of(&headers, "content-type").unwrap_or_else(|| "nothing".into());
     Err(FetchError::Unrecognised { url: url.to_string(), said })
 }
 
@@ -160,24 +161,4 @@ async fn by_wmts(client: &Client, url: &Url) -> Result<Recognised, FetchError> {
         layers: layers.collect(),
         chosen: capabilities::parameter(url, "layer"),
     })
-}
-
-/// The beginning of what comes, and the server's own word for what it is.
-async fn look(client: &Client, url: &Url) -> Result<(Vec<u8>, String), FetchError> {
-    client
-        .in_time(url, async {
-            let mut response =
-                client.open(url, &[(ACCEPT, "application/json, application/xml, */*;q=0.5".to_owned())]).await?;
-            let said = crate::net::text_of(response.headers(), "content-type").unwrap_or_else(|| "nothing".into());
-            let host = host_of(url);
-            let mut bytes = Vec::new();
-            while bytes.len() < LOOK_BYTES {
-                match response.chunk().await.map_err(|error| client.explain(&error, &host, true))? {
-                    Some(chunk) => bytes.extend_from_slice(&chunk),
-                    None => break,
-                }
-            }
-            Ok((bytes, said))
-        })
-        .await
 }

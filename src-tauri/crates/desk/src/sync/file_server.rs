@@ -109,7 +109,7 @@ async fn look_through(
         Ok(held) => held,
         Err(error) => return Ok(Through::ended(error)),
     };
-    let hidden = |error: FetchError| held.as_ref().map_or_else(|| error.clone(), |held| held.hide(error.clone()));
+    let hidden = |error: FetchError| Held::hide(held.as_ref(), error);
     let place = Place { url, login: held.as_ref().map(Held::login), host_key: source.host_key.as_deref() };
     let mut folder = match remote_folder::open(client, place).await {
         Ok(folder) => folder,
