@@ -97,7 +97,7 @@ pub struct SecretInfo {
     pub name: String,
     /// The first is the one that counts; empty: it is missing.
     pub places: Vec<SecretPlace>,
-    /// The sources of the profile whose credentials name it.
+    /// The sources and base maps whose credentials name it.
     pub sources: Vec<String>,
 }
 
@@ -156,11 +156,11 @@ impl SecretKeeper {
     pub fn list(&self) -> Result<(Vec<SecretInfo>, Option<String>), Failure> {
         let mut wanted: BTreeMap<String, Vec<String>> = BTreeMap::new();
         if self.home.exists() {
-            let profile = self.home.profile().map_err(|error| crate::failures::home(self.language, &error))?;
-            for source in &profile.sources {
-                if let Some(credentials) = &source.credentials {
-                    wanted.entry(credentials.secret().to_owned()).or_default().push(source.id.clone());
-                }
+            // What was added here counts too, unless its file is faulty: opening the desk says that.
+            let profile = self.home.whole_profile().or_else(|_| self.home.profile());
+            let profile = profile.map_err(|error| crate::failures::home(self.language, &error))?;
+            for (owner, secret) in profile.secrets() {
+                wanted.entry(secret.to_owned()).or_default().push(owner.to_owned());
             }
         }
         let failed = |error: SecretError| error.failure(self.language);

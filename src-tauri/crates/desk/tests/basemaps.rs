@@ -247,3 +247,29 @@ async fn what_gives_no_tiles_is_not_added_and_a_server_that_lies_is_told_of() {
     let state = basemap(&desk, "nen").await["state"].clone();
     assert!(state["status"] == "error" && state["error"].as_str().unwrap().contains("Hết hạn"), "{state}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_that_the_server_repeats_is_not_shown_and_stays_while_a_base_map_names_it() {
+    let home = tempfile::tempdir().unwrap();
+    Desk::make_home(&Options::at(home.path())).unwrap();
+    let server = Server::start(0).await;
+    let added = format!(
+        "[[basemaps]]\nid = \"ortho\"\ntitle = {{ vi = \"Ảnh\", en = \"Photos\" }}\nprotocol = \"xyz\"\nurl = \"{}\"\n\
+         credentials = {{ kind = \"bearer\", secret = \"maps\" }}\n",
+        server.template()
+    );
+    std::fs::write(home.path().join("sources.toml"), added).unwrap();
+    let desk = open(home.path(), clock().1);
+    act(&desk, "keep_secret", json!({"name": "maps", "value": "bi-mat-nay", "in_file": true})).await.unwrap();
+    shown(desk.basemap_tile("ortho", 11, 1627, 960).await);
+    *server.instead.lock().unwrap() = Some(
+        "<ServiceExceptionReport><ServiceException>bi-mat-nay has expired</ServiceException></ServiceExceptionReport>",
+    );
+    assert_eq!(desk.basemap_tile("ortho", 11, 1628, 960).await, SetTile::Missing);
+    let state = basemap(&desk, "ortho").await["state"].to_string();
+    assert!(state.contains("has expired") && !state.contains("bi-mat-nay"), "{state}");
+    // A source that wants the same secret goes; the map still wants it.
+    act(&desk, "forget_secret", json!({"name": "maps"})).await.unwrap();
+    *server.instead.lock().unwrap() = None;
+    shown(desk.basemap_tile("ortho", 11, 1629, 960).await);
+}

@@ -1,6 +1,66 @@
 //! What a profile may say about credentials: names of secrets, never the secrets themselves.
 
-use crate::{Credentials, Protocol, SourceSpec};
+use crate::{Protocol, SourceSpec};
+use serde::{Deserialize, Serialize};
+
+/// How a source is shown who asks. The secret itself never stands in a profile: `secret` is the name it is kept under.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Credentials {
+    /// A user and a password (RFC 7617; a database role).
+    Basic { user: String, secret: String },
+    /// A user and a private key of OpenSSH, which is the secret (SFTP).
+    Key { user: String, secret: String },
+    /// A fixed key in a header of the source's choice.
+    ApiKey { header: String, secret: String },
+    /// A fixed token (RFC 6750).
+    Bearer { secret: String },
+    /// A token fetched by client credentials (OAuth 2.0, RFC 6749, section 4.4).
+    ClientCredentials {
+        token_url: String,
+        client_id: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "ts", ts(optional))]
+        scope: Option<String>,
+        secret: String,
+    },
+}
+
+/// Which of the [`Credentials`] they are, as the word in profiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "kebab-case")]
+pub enum CredentialsKind {
+    Basic,
+    Key,
+    ApiKey,
+    Bearer,
+    ClientCredentials,
+}
+
+impl Credentials {
+    pub fn kind(&self) -> CredentialsKind {
+        match self {
+            Self::Basic { .. } => CredentialsKind::Basic,
+            Self::Key { .. } => CredentialsKind::Key,
+            Self::ApiKey { .. } => CredentialsKind::ApiKey,
+            Self::Bearer { .. } => CredentialsKind::Bearer,
+            Self::ClientCredentials { .. } => CredentialsKind::ClientCredentials,
+        }
+    }
+
+    /// The name that the secret is kept under.
+    pub fn secret(&self) -> &str {
+        match self {
+            Self::Basic { secret, .. }
+            | Self::Key { secret, .. }
+            | Self::ApiKey { secret, .. }
+            | Self::Bearer { secret }
+            | Self::ClientCredentials { secret, .. } => secret,
+        }
+    }
+}
 
 /// Longest name of a secret, in bytes.
 const NAME_BYTES: usize = 63;

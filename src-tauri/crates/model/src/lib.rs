@@ -35,16 +35,14 @@ mod tiles;
 mod wkb_reader;
 
 pub use basemap::{BasemapSpec, DRAWN_BASEMAP};
-pub use credentials::{holds_login, is_secret_name};
+pub use credentials::{Credentials, CredentialsKind, holds_login, is_secret_name};
 pub use feature::{Feature, FeatureId, Provenance, Value};
 pub use freshness::{Freshness, LinkState, Span, SpanError, freshness_of, stale_after, worst};
 pub use geometry::{BBox, GeometryError, from_gpkg_blob, from_wkb, geometry_bbox, to_gpkg_blob, to_wkb, visit_coords};
 pub use kind::{GeometryKind, LayerKind};
 pub use layer::{Classification, Field, FieldType, LayerId, LayerSpec, Parameter, StationMapping, Title};
 pub use observation::{Observation, SensorStatus};
-pub use profile::{
-    Additions, Credentials, CredentialsKind, CrsChoice, Group, Profile, ProfileError, Protocol, SourceSpec,
-};
+pub use profile::{Additions, CrsChoice, Group, Profile, ProfileError, Protocol, SourceSpec};
 pub use properties::{NamedRows, Names, Properties, Renaming};
 pub use remote::{FilterLanguage, Filtering, RemoteTiles};
 pub use report::{ReadReport, Rejection};

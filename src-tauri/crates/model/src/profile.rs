@@ -1,6 +1,6 @@
 //! The province profile: one TOML file that names layers, sources and coordinate systems. See `maps/schema/profile.md`.
 
-use crate::{BasemapSpec, LayerId, LayerSpec, Span, Title};
+use crate::{BasemapSpec, Credentials, LayerId, LayerSpec, Span, Title};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
@@ -67,65 +67,6 @@ impl Protocol {
             Self::Rest => "rest",
             Self::PostGis => "postgis",
             Self::Mqtt => "mqtt",
-        }
-    }
-}
-
-/// How a source is shown who asks. The secret itself never stands in a profile: `secret` is the name it is kept under.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Credentials {
-    /// A user and a password (RFC 7617; a database role).
-    Basic { user: String, secret: String },
-    /// A user and a private key of OpenSSH, which is the secret (SFTP).
-    Key { user: String, secret: String },
-    /// A fixed key in a header of the source's choice.
-    ApiKey { header: String, secret: String },
-    /// A fixed token (RFC 6750).
-    Bearer { secret: String },
-    /// A token fetched by client credentials (OAuth 2.0, RFC 6749, section 4.4).
-    ClientCredentials {
-        token_url: String,
-        client_id: String,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[cfg_attr(feature = "ts", ts(optional))]
-        scope: Option<String>,
-        secret: String,
-    },
-}
-
-/// Which of the [`Credentials`] they are, as the word in profiles.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
-#[serde(rename_all = "kebab-case")]
-pub enum CredentialsKind {
-    Basic,
-    Key,
-    ApiKey,
-    Bearer,
-    ClientCredentials,
-}
-
-impl Credentials {
-    pub fn kind(&self) -> CredentialsKind {
-        match self {
-            Self::Basic { .. } => CredentialsKind::Basic,
-            Self::Key { .. } => CredentialsKind::Key,
-            Self::ApiKey { .. } => CredentialsKind::ApiKey,
-            Self::Bearer { .. } => CredentialsKind::Bearer,
-            Self::ClientCredentials { .. } => CredentialsKind::ClientCredentials,
-        }
-    }
-
-    /// The name that the secret is kept under.
-    pub fn secret(&self) -> &str {
-        match self {
-            Self::Basic { secret, .. }
-            | Self::Key { secret, .. }
-            | Self::ApiKey { secret, .. }
-            | Self::Bearer { secret }
-            | Self::ClientCredentials { secret, .. } => secret,
         }
     }
 }
@@ -279,6 +220,13 @@ impl Profile {
 
     pub fn basemap(&self, id: &str) -> Option<&BasemapSpec> {
         self.basemaps.iter().find(|basemap| basemap.id == id)
+    }
+
+    /// Who names which secret: the id of a source or base map, and the name that its secret is kept under.
+    pub fn secrets(&self) -> impl Iterator<Item = (&str, &str)> {
+        let of_sources = self.sources.iter().map(|source| (source.id.as_str(), source.credentials.as_ref()));
+        let of_basemaps = self.basemaps.iter().map(|basemap| (basemap.id.as_str(), basemap.credentials.as_ref()));
+        of_sources.chain(of_basemaps).filter_map(|(id, credentials)| Some((id, credentials?.secret())))
     }
 
     fn check(&self) -> Result<(), ProfileError> {

@@ -33,7 +33,7 @@ impl Desk {
         kept.await.map_err(|_| self.failure("interrupted", []))?
     }
 
-    /// Forgets a secret that was kept for a source that was not added after all. One that a source names stays.
+    /// Forgets a secret that was kept for a source that was not added after all. One that a source or a base map names stays.
     ///
     /// # Errors
     /// `secret_name`, `no_keyring`, `secrets_exposed`, `secrets_file`.
@@ -43,21 +43,17 @@ impl Desk {
         forgotten.await.map_err(|_| self.failure("interrupted", []))?
     }
 
-    /// Forgets a secret unless a source but `except` names it. One that is not there is forgotten already.
+    /// Forgets a secret unless a source but `except`, or a base map, names it. One that is not there is forgotten already.
     pub(super) fn forget_unless_named(&self, name: &str, except: Option<&str>) -> Result<(), Failure> {
-        let profile = self.profile();
-        let names = |source: &SourceSpec| source.credentials.as_ref().is_some_and(|held| held.secret() == name);
-        if profile.sources.iter().any(|source| Some(source.id.as_str()) != except && names(source)) {
+        if self.profile().secrets().any(|(owner, secret)| secret == name && Some(owner) != except) {
             return Ok(());
         }
         Secrets::of(self.home()).forget(name).map_err(|error| error.failure(self.language()))
     }
 
-    /// The names that sources use.
+    /// The names that sources and base maps use.
     fn named_secrets(&self) -> Vec<String> {
-        let profile = self.profile();
-        let named = profile.sources.iter().filter_map(|source| source.credentials.as_ref());
-        named.map(|credentials| credentials.secret().to_owned()).collect()
+        self.profile().secrets().map(|(_, secret)| secret.to_owned()).collect()
     }
 
     /// # Errors
