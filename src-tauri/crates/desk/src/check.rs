@@ -5,6 +5,7 @@ use crate::api::{Failure, LayerInfo, RemoteInfo};
 use model::SourceSpec;
 use serde::Serialize;
 use std::net::IpAddr;
+use std::path::Path;
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, Serialize)]
@@ -21,16 +22,12 @@ impl Desk {
     /// When the cache cannot be asked at all.
     pub fn check(&self) -> Result<Vec<Finding>, Failure> {
         let mut findings = Vec::new();
-        let faults = self.cache().integrity().map_err(|error| self.store_failure(&error))?;
-        findings.push(Finding {
-            subject: "cache".into(),
-            ok: faults.is_empty(),
-            detail: if faults.is_empty() {
-                self.home().cache().to_string_lossy().into_owned()
-            } else {
-                faults.join("; ")
-            },
-        });
+        let cache = self.cache().integrity().map_err(|error| self.store_failure(&error))?;
+        findings.push(finding_of_file("cache", &self.home().cache(), &cache));
+        if let Some(tiles) = self.tile_sets().cache() {
+            let faults = tiles.integrity().map_err(|error| self.store_failure(&error))?;
+            findings.push(finding_of_file("tiles", tiles.path(), &faults));
+        }
         for layer in self.layer_infos() {
             if let Some(remote) = &layer.remote {
                 findings.push(self.finding_of_remote(&layer, remote));
@@ -88,4 +85,9 @@ impl Desk {
         };
         source.credentials.is_some() && !at_home
     }
+}
+
+fn finding_of_file(subject: &str, path: &Path, faults: &[String]) -> Finding {
+    let detail = if faults.is_empty() { path.to_string_lossy().into_owned() } else { faults.join("; ") };
+    Finding { subject: subject.to_owned(), ok: faults.is_empty(), detail }
 }

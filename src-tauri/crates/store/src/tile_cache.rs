@@ -198,27 +198,6 @@ impl TileCache {
         Ok(true)
     }
 
-    /// Notes that a held tile is still the newest.
-    ///
-    /// # Errors
-    /// As writing gives.
-    pub fn renew(
-        &self,
-        set: &str,
-        place: TilePlace,
-        fetched_at: Timestamp,
-        fresh_until: Timestamp,
-        kept: bool,
-    ) -> Result<(), StoreError> {
-        self.write("renewing a tile", |tx| {
-            let sql = "UPDATE tiles SET fetched_at = ?5, fresh_until = ?6, used_at = ?5, kept = max(kept, ?7)
-                       WHERE tileset = (SELECT id FROM sets WHERE name = ?1) AND z = ?2 AND x = ?3 AND y = ?4";
-            let times = (fetched_at.as_second(), fresh_until.as_second());
-            tx.prepare_cached(sql)?.execute(params![set, place.z, place.x, place.y, times.0, times.1, kept])
-        })?;
-        Ok(())
-    }
-
     /// Marks a held tile as fetched beforehand.
     ///
     /// # Errors

@@ -161,6 +161,10 @@ impl Desk {
         let now = self.profile();
         let changed = now.layers.iter().filter(|layer| before.layer(layer.id.as_str()) != Some(layer));
         let gone = before.layers.iter().filter(|layer| now.layer(layer.id.as_str()).is_none());
+        for layer in gone.clone().filter(|layer| layer.remote.is_some()) {
+            // What its service answered goes with it; at worst it lies there unread.
+            let _ = self.history().forget_answers(&layer.id);
+        }
         for layer in changed.chain(gone) {
             // The old picture was made for the old fields; the new one may be older in version.
             self.layers().remove(&layer.id);
